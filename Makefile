@@ -1,0 +1,107 @@
+# Postern: build, install, test. GNU make; no configure step.
+#
+#   make                build everything into build/
+#   make check          install what the tests need, build, run the tests
+#   make demo           a complete private instance under ./run (make demo-stop ends it)
+#   make install        into $(DESTDIR)$(prefix)
+#
+# STRICT=1 makes warnings errors, SAN=1 builds with ASan and UBSan, CC=clang works as well.
+
+CC ?= cc
+prefix ?= /usr
+sbindir ?= $(prefix)/sbin
+bindir ?= $(prefix)/bin
+daemondir ?= $(prefix)/lib/postern
+confdir ?= /etc/postern
+spooldir ?= /var/spool/postern
+datadir ?= /var/lib/postern
+mandir ?= $(prefix)/share/man
+SAN ?= 0
+STRICT ?= 0
+
+BUILD := build/$(notdir $(CC))$(if $(filter 1,$(SAN)),-san)
+include $(BUILD)/probe.mk
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wold-style-definition -Wformat=2 -Wvla -Wundef -Wcast-qual \
+	-Wwrite-strings -Wimplicit-fallthrough $(if $(filter 1,$(STRICT)),-Werror)
+HARDENING := -O2 -fstack-protector-strong -fstack-clash-protection -fcf-protection -fno-common \
+	-fno-strict-aliasing $(PROBED_CFLAGS)
+FORTIFY := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+ifeq ($(SAN),1)
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
+HARDENING := -O1 -g -fno-omit-frame-pointer -fno-common -fno-strict-aliasing \
+	$(SANITIZE)
+FORTIFY := -U_FORTIFY_SOURCE
+endif
+PATHS := -DPOSTERN_CONFIG_DIRECTORY='"$(confdir)"' -DPOSTERN_DAEMON_DIRECTORY='"$(daemondir)"' \
+	-DPOSTERN_COMMAND_DIRECTORY='"$(sbindir)"' -DPOSTERN_QUEUE_DIRECTORY='"$(spooldir)"' \
+	-DPOSTERN_DATA_DIRECTORY='"$(datadir)"' -DPOSTERN_BIN_DIRECTORY='"$(bindir)"'
+CPPFLAGS_ALL := -std=c17 -D_GNU_SOURCE -Ilib -I. $(FORTIFY) $(PATHS) $(CPPFLAGS)
+CFLAGS_ALL := -g $(WARNINGS) $(HARDENING) -fPIE -MMD -MP $(CFLAGS)
+LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed \
+	$(SANITIZE) $(LDFLAGS)
+
+# Programs: a folder of sources each, or one file. Each is linked against the library and what
+# LIBS_name lists.
+LIB_SOURCES := $(wildcard lib/*/*.c)
+DAEMONS := $(notdir $(patsubst %/,%,$(dir $(wildcard master/master.c smtpd/smtpd.c cleanup/cleanup.c \
+	qmgr/qmgr.c smtp/smtp.c local/*/*.c services/*/*.c))))
+DAEMONS := $(sort $(DAEMONS))
+COMMANDS := $(sort $(patsubst commands/%.c,%,$(wildcard commands/*.c)) \
+	$(notdir $(patsubst %/,%,$(dir $(wildcard commands/*/*.c)))))
+
+sources_of = $(wildcard $(1)/*.c services/$(1)/*.c local/$(1)/*.c commands/$(1)/*.c commands/$(1).c)
+objects_of = $(patsubst %.c,$(BUILD)/%.o,$(1))
+
+LIBS_BASE := -lpcre2-8 -licuuc -lseccomp
+LIBS_TABLES := -ldb-5.3 -llmdb -lcdb
+LIBS_proxymap := $(LIBS_TABLES)
+LIBS_postmap := $(LIBS_TABLES)
+LIBS_postalias := $(LIBS_TABLES)
+LIBS_dns := -lcares
+
+PROGRAMS := $(addprefix $(BUILD)/bin/,$(DAEMONS) $(COMMANDS))
+LIBRARY := $(BUILD)/libpostern.a
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
+
+.PHONY: all clean unit style check check-long demo demo-stop install users conformance
+all: $(PROGRAMS)
+
+$(BUILD)/probe.mk: build-aux/probe.sh
+	@mkdir -p $(@D)
+	@CC='$(CC)' sh build-aux/probe.sh >$@
+
+$(BUILD)/%.o: %.c $(BUILD)/probe.mk
+	@mkdir -p $(@D)
+	@echo '  CC   $@'
+	@$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -c -o $@ $<
+
+$(LIBRARY): $(call objects_of,$(LIB_SOURCES))
+	@rm -f $@
+	@ar rcs $@ $^
+
+define program_rule
+$(BUILD)/bin/$(1): $(call objects_of,$(call sources_of,$(1))) $(LIBRARY)
+	@mkdir -p $$(@D)
+	@echo '  LINK $$@'
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $$@ $$^ $(LIBS_$(1)) $(LIBS_BASE)
+endef
+$(foreach p,$(DAEMONS) $(COMMANDS),$(eval $(call program_rule,$(p))))
+
+$(BUILD)/unit/%: tests/unit/%.c $(LIBRARY)
+	@mkdir -p $(@D)
+	@echo '  TEST $@'
+	@$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -MF $@.d -o $@ $< $(LIBRARY) $(LIBS_TABLES) \
+		$(LIBS_BASE)
+
+unit: $(UNIT_TESTS)
+	tests/unit/run $(UNIT_TESTS)
+
+style:
+	tests/style
+
+clean:
+	rm -rf build
+
+-include $(shell find build -name '*.d' 2>/dev/null)

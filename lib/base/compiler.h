@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BASE_COMPILER_H
+#define BASE_COMPILER_H
+
+/* The few GNU attributes that the code uses, under names that say what they promise. */
+
+#include <stddef.h>
+
+#define MUST_USE __attribute__((warn_unused_result))
+#define NORETURN __attribute__((noreturn))
+#define PRINTF_LIKE(at, first) __attribute__((format(printf, at, first)))
+#define UNUSED __attribute__((unused))
+
+#define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
+
+/* The struct that holds `member` at `ptr`. */
+#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BASE_MEM_H
+#define BASE_MEM_H
+
+/* Memory that is there or ends the program: running out is fatal(), see base/log.h. */
+
+#include "base/span.h"
+
+void *mem_alloc(size_t size); /* zeroed */
+void *mem_array(size_t count, size_t size); /* zeroed; the product is checked */
+void *mem_resize(void *old, size_t size);
+char *mem_dup(struct span s); /* as a C string; the caller frees */
+char *mem_dup_str(const char *text);
+char *mem_printf(const char *format, ...) PRINTF_LIKE(1, 2);
+
+#define NEW(type) ((type *)mem_alloc(sizeof(type)))
+
+/*
+ * An arena: memory that is given back all at once. arena_reset keeps one block for the next
+ * round. Everything got from it is borrowed until then. Never put what must be closed into it.
+ */
+struct arena_block;
+
+struct arena {
+	struct arena_block *blocks; /* newest first */
+	size_t used; /* of the newest */
+};
+
+void arena_done(struct arena *arena);
+void arena_reset(struct arena *arena);
+void *arena_alloc(struct arena *arena, size_t size); /* zeroed, aligned for any type */
+struct span arena_span(struct arena *arena, struct span s); /* a copy, NUL behind it */
+char *arena_str(struct arena *arena, struct span s);
+char *arena_printf(struct arena *arena, const char *format, ...) PRINTF_LIKE(2, 3);
+
+#endif
