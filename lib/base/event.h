@@ -7,6 +7,8 @@
  * front, postlog. One loop a process, one thread; handlers run to their end and never wait.
  */
 
+#include <stddef.h>
+
 #include "base/clock.h"
 #include "base/compiler.h"
 

@@ -12,6 +12,8 @@
  * and writers need to look only once, at the flush.
  */
 
+#include <sys/types.h>
+
 #include "base/buf.h"
 #include "base/clock.h"
 
@@ -82,6 +84,6 @@ bool stream_has_input(struct stream *stream);
 
 void stream_write(struct stream *stream, struct span bytes);
 void stream_printf(struct stream *stream, const char *format, ...) PRINTF_LIKE(2, 3);
-MUST_USE enum io_status stream_flush(struct stream *stream);
+enum io_status stream_flush(struct stream *stream);
 
 #endif
