@@ -13,6 +13,9 @@
 
 #include "base/buf.h"
 
+/* An encoded message that is part of another one, or of a queue file, is at most this long. */
+enum { IPC_RECORD_MAX = 160 * 1024 };
+
 enum ipc_type { IPC_flag, IPC_u32, IPC_u64, IPC_i64, IPC_str, IPC_many };
 
 struct ipc_field {
