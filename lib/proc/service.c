@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of a daemon between master's exec and its end; see service.h. Runs as root until
+ * jail_enter(), which is called in one place here, and never again.
+ *
+ * master leaves these descriptors: 3 the snapshot of the configuration, 4 a channel to master, 5 the
+ * log pipe; the snapshot says which others there are.
+ */
+
+#include "proc/service.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/event.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "conf/conf.h"
+#include "conf/snapshot.h"
+#include "ipc/channel.h"
+#include "proc/workers.h"
+
+enum { SNAPSHOT_FD = 3, MASTER_FD = 4, LOG_FD = 5 };
+enum { RENEW_DELAY_MS = 300 };
+
+struct service service = { .results_fd = -1, .log_fd = -1 };
+
+static struct {
+	const struct service_program *program;
+	struct listeners listeners;
+	struct event_fd *accept_watches; /* LOOP */
+	struct ipc_channel master;
+	struct event_fd master_watch;
+	struct jail_place place;
+	char socket_prefix[256];
+	bool is_draining;
+	int inotify;
+	struct event_fd inotify_watch;
+	struct event_timer renew_timer;
+	char renew_reason[256];
+	struct {
+		int directory; /* inotify's number */
+		char *name;    /* in that directory */
+	} *files;
+	size_t file_count;
+} self = { .inotify = -1 };
+
+static const char *extra(const char *name)
+{
+	const char *value = conf_snapshot_extra_get(name);
+
+	return value != NULL ? value : "";
+}
+
+static int extra_number(const char *name, int fallback)
+{
+	uint64_t value;
+
+	return span_u64(span_of(extra(name)), 0x7fffffff, &value) ? (int)value : fallback;
+}
+
+/* "listeners" is "6 smtpd 7 @public ..." */
+static void load_listeners(void)
+{
+	struct span rest = span_of(extra("listeners")), number, client;
+	uint64_t fd;
+
+	while ((number = span_word(&rest, " ")).n > 0) {
+		client = span_word(&rest, " ");
+		if (!span_u64(number, 0xffff, &fd) || client.n == 0)
+			fatal("master's snapshot: bad listeners: %s", extra("listeners"));
+		self.listeners.list = mem_resize(self.listeners.list,
+						 (self.listeners.count + 1) * sizeof(struct listener));
+		self.listeners.list[self.listeners.count++] =
+			(struct listener){ (int)fd, mem_dup(client) };
+		(void)fcntl((int)fd, F_SETFD, FD_CLOEXEC);
+	}
+}
+
+static void load_ids(void)
+{
+	static const char *const names[JAIL_UIDS] = { "queue", "net", "auth", "secret" };
+	char key[16];
+
+	for (size_t i = 0; i < JAIL_UIDS; i++) {
+		(void)snprintf(key, sizeof(key), "uid.%s", names[i]);
+		self.place.ids[i].uid = (uid_t)extra_number(key, 65534);
+		(void)snprintf(key, sizeof(key), "gid.%s", names[i]);
+		self.place.ids[i].gid = (gid_t)extra_number(key, 65534);
+	}
+}
+
+static void load_place(const struct service_program *program)
+{
+	bool is_own = program->jail.root == JAIL_ROOT_OWN;
+
+	service.name = extra("service");
+	service.type = extra("type");
+	service.program = extra("program");
+	service.queue_directory = extra("queue_directory");
+	service.maxproc = extra_number("maxproc", 0);
+	service.is_single_uid = strcmp(extra("single_uid"), "yes") == 0;
+	service.is_chrooted = strcmp(extra("chroot"), "yes") == 0 && !service.is_single_uid &&
+			      program->jail.root != JAIL_ROOT_NONE;
+	service.results_fd = extra_number("results_fd", -1);
+	service.log_fd = extra_number("log_fd", -1);
+	self.place.is_single_uid = service.is_single_uid;
+	self.place.may_chroot = service.is_chrooted;
+	self.place.queue_root = service.queue_directory;
+	self.place.own_root = mem_printf("%s/jail/%s", service.queue_directory, service.program);
+	load_ids();
+
+	/* Where this program's client sockets will be seen from inside. */
+	(void)snprintf(self.socket_prefix, sizeof(self.socket_prefix), "%s%s%s%s/",
+		       service.is_chrooted ? "" : service.queue_directory,
+		       service.is_chrooted && is_own ? "" : "/jail/",
+		       service.is_chrooted && is_own ? "" : service.program, "");
+}
+
+int service_connect(const char *name, struct clock_mono deadline)
+{
+	char path[512];
+
+	(void)snprintf(path, sizeof(path), "%s%s", self.socket_prefix, name);
+	return ipc_connect_path(path, deadline);
+}
+
+/* ---- talking to master ---- */
+
+static void tell_master(enum service_event_kind event, const char *text)
+{
+	struct msg_service_event message = { .event = event, .value = (uint32_t)getpid(),
+					     .text = span_of(text) };
+
+	(void)!IPC_SEND(&self.master, service_event, &message, -1, clock_in_ms(1000));
+}
+
+static void drain(void)
+{
+	if (self.is_draining)
+		return;
+	self.is_draining = true;
+	if (self.program->kind == SERVICE_WORKERS) {
+		workers_drain();
+		return;
+	}
+	for (size_t i = 0; i < self.listeners.count; i++) {
+		event_unwatch(&self.accept_watches[i]);
+		(void)close(self.listeners.list[i].fd);
+	}
+	self.listeners.count = 0;
+	if (self.program->on_drain != NULL)
+		self.program->on_drain();
+	else
+		event_stop();
+}
+
+static void on_master(struct event_fd *watch, unsigned events)
+{
+	struct msg_service_event message;
+	enum ipc_status status =
+		IPC_EXPECT(&self.master, service_event, &message, clock_in_ms(0));
+
+	(void)events;
+	if (status == IPC_TIMEOUT)
+		return;
+	if (status != IPC_OK || message.event == EVENT_DRAIN) {
+		/* Without master nobody would start us again: end in order, as if told to. */
+		if (status != IPC_OK)
+			event_unwatch(watch);
+		drain();
+	} else if (message.event == EVENT_WAKEUP && self.program->on_wakeup != NULL) {
+		self.program->on_wakeup();
+	}
+}
+
+static void on_crash(const char *reason)
+{
+	tell_master(EVENT_RENEW, reason);
+}
+
+/* ---- files that were loaded ---- */
+
+static void on_renew(struct event_timer *timer)
+{
+	(void)timer;
+	tell_master(EVENT_RENEW, self.renew_reason);
+}
+
+static void on_inotify(struct event_fd *watch, unsigned events)
+{
+	_Alignas(struct inotify_event) char raw[4096];
+	ssize_t size;
+
+	(void)events;
+	while ((size = read(watch->fd, raw, sizeof(raw))) > 0) {
+		for (ssize_t at = 0; at < size;) {
+			struct inotify_event *event = (struct inotify_event *)(void *)(raw + at);
+
+			at += (ssize_t)(sizeof(*event) + event->len);
+			for (size_t i = 0; i < self.file_count; i++) {
+				if (self.files[i].directory != event->wd || event->len == 0 ||
+				    strcmp(self.files[i].name, event->name) != 0)
+					continue;
+				(void)snprintf(self.renew_reason, sizeof(self.renew_reason),
+					       "%s has changed", event->name);
+				/* Writers often touch a file more than once. */
+				event_at(&self.renew_timer, clock_in_ms(RENEW_DELAY_MS), on_renew);
+			}
+		}
+	}
+}
+
+void service_watch_file(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *directory = slash != NULL && slash != path
+				  ? mem_dup((struct span){ path, (size_t)(slash - path) })
+				  : mem_dup_str(slash != NULL ? "/" : ".");
+
+	if (self.inotify < 0)
+		self.inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+
+	int number = inotify_add_watch(self.inotify, directory,
+				       IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_CREATE);
+
+	free(directory);
+	if (number < 0)
+		return; /* the directory is not there: master looks again at reload */
+	self.files = mem_resize(self.files, (self.file_count + 1) * sizeof(*self.files));
+	self.files[self.file_count].directory = number;
+	self.files[self.file_count++].name = mem_dup_str(slash != NULL ? slash + 1 : path);
+}
+
+/* ---- the loop of both kinds ---- */
+
+static void on_accept(struct event_fd *watch, unsigned events)
+{
+	size_t index = (size_t)(watch - self.accept_watches);
+	struct listener *from = &self.listeners.list[index];
+	int fd = accept4(from->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	if (fd >= 0)
+		self.program->on_connection(fd, from->client);
+	else if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+		log_warn("accept: %s", strerror(errno));
+}
+
+static void start_loop(const struct service_program *program)
+{
+	self.accept_watches = mem_array(self.listeners.count, sizeof(struct event_fd));
+	for (size_t i = 0; i < self.listeners.count; i++)
+		event_watch(&self.accept_watches[i], self.listeners.list[i].fd, EPOLLIN, on_accept);
+	if (program->start != NULL)
+		program->start();
+}
+
+static void open_log(const struct service_program *program)
+{
+	char tag[96];
+	const char *name = strcmp(conf->syslog_name, "") != 0 ? conf->syslog_name : "postfix";
+
+	(void)snprintf(tag, sizeof(tag), "%s/%s", name,
+		       *service.program != '\0' ? service.program : program->name);
+	log_open(tag, LOG_FD);
+	log_verbose(extra_number("verbose", 0));
+}
+
+int service_main(int argc, char **argv, const struct service_program *program)
+{
+	(void)argc;
+	(void)argv;
+	if (fcntl(SNAPSHOT_FD, F_GETFD) < 0 || fcntl(MASTER_FD, F_GETFD) < 0 ||
+	    fcntl(LOG_FD, F_GETFD) < 0)
+		fatal("%s is started by master, not by hand: see \"postern start\"", program->name);
+	log_open(program->name, LOG_FD);
+	for (int fd = SNAPSHOT_FD; fd <= LOG_FD; fd++)
+		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (!conf_snapshot_load(SNAPSHOT_FD))
+		fatal("%s: cannot read the configuration that master gave", program->name);
+	self.program = program;
+	load_place(program);
+	load_listeners();
+	open_log(program);
+
+	if (program->prepare != NULL)
+		program->prepare();
+	jail_enter(&program->jail, &self.place, program->kind == SERVICE_WORKERS);
+
+	event_open();
+	ipc_attach(&self.master, MASTER_FD);
+	event_watch(&self.master_watch, MASTER_FD, EPOLLIN, on_master);
+	if (self.inotify >= 0)
+		event_watch(&self.inotify_watch, self.inotify, EPOLLIN, on_inotify);
+	if (program->kind == SERVICE_WORKERS) {
+		if (program->start != NULL)
+			program->start();
+		workers_on_crash(on_crash);
+		workers_start(program, self.listeners);
+	} else {
+		start_loop(program);
+	}
+	tell_master(EVENT_READY, "");
+	event_run();
+	return 0;
+}

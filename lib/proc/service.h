@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PROC_SERVICE_H
+#define PROC_SERVICE_H
+
+/*
+ * What a daemon is, and how it runs.
+ *
+ * master exec's one process for each service of master.cf: its template, as root. The template
+ * loads its values from the snapshot that master made, prepares what needs root, and then jails
+ * itself for good. From there it goes one of two ways:
+ *
+ *   SERVICE_WORKERS  forks workers, at most maxproc, as connections come; each worker takes one
+ *                    connection at a time and talks to it in straight, blocking code. An idle
+ *                    worker waits for the next connection, up to max_use of them and max_idle.
+ *                    The template itself never touches what a peer sent. A worker that dies of
+ *                    a signal ends the generation: master exec's a fresh template.
+ *   SERVICE_LOOP     one process with the event loop (base/event.h), for what must see
+ *                    everything: qmgr, dns, postlog and the like.
+ *
+ * A service ends by draining: it stops accepting, its workers finish their session, it exits.
+ */
+
+#include "base/clock.h"
+#include "base/compiler.h"
+#include "proc/jail.h"
+
+enum service_kind { SERVICE_WORKERS, SERVICE_LOOP };
+
+struct service_program {
+	const char *name; /* of the program; log lines have it */
+	enum service_kind kind;
+	struct jail jail;
+
+	/* As root, before the jail: open tables, keys, files. May be NULL, as all below. */
+	void (*prepare)(void);
+
+	/* In the jail, once: LOOP programs set up their watches. */
+	void (*start)(void);
+
+	/* WORKERS: in each new worker, before its first connection. */
+	void (*worker_start)(void);
+
+	/*
+	 * WORKERS: one connection, owned by the function, from its accept to its end. `client` says which
+	 * listener it came in by: the name of the client program, SERVICE_INET or SERVICE_PUBLIC.
+	 */
+	void (*serve)(int fd, const char *client);
+
+	/* LOOP: a new connection, owned by the function; it must not wait. */
+	void (*on_connection)(int fd, const char *client);
+
+	/* LOOP: the wake-up time of master.cf, or somebody kicked the service. */
+	void (*on_wakeup)(void);
+
+	/* LOOP: end soon, with event_stop(); without this function the loop ends at once. */
+	void (*on_drain)(void);
+};
+
+#define SERVICE_INET "@inet"
+#define SERVICE_PUBLIC "@public"
+
+/* What master says of this process; set before `prepare`. */
+struct service {
+	const char *name;            /* first column of master.cf */
+	const char *type;            /* inet, unix, ... */
+	const char *program;
+	const char *queue_directory; /* as seen before the jail */
+	int maxproc;                 /* 0: no limit */
+	bool is_chrooted;
+	bool is_single_uid;          /* a private instance of a user: no root, no jail by uid */
+	int results_fd;              /* delivery results (qmgr reads, agents write), or -1 */
+	int log_fd;                  /* postlog: read end of the log pipe, or -1 */
+};
+
+extern struct service service;
+
+/* main() of every daemon. */
+int service_main(int argc, char **argv, const struct service_program *program);
+
+/*
+ * Connects to another service, over the socket that stands in this program's own directory, so
+ * that the receiver knows who calls. A descriptor, or -1 with errno.
+ */
+MUST_USE int service_connect(const char *name, struct clock_mono deadline);
+
+/* WORKERS: whether this generation ends, so that a session should close after its transaction. */
+bool service_is_draining(void);
+
+/* WORKERS: marks this worker's session with its peer, and counts the workers with that mark. */
+void service_set_peer(const char *peer);
+int service_count_peer(const char *peer);
+
+/* WORKERS: whether more than 80% of maxproc are busy: postconf(5) stress. */
+bool service_is_stressed(void);
+
+/* WORKERS: this worker ends after the session (it saw a secret, say). */
+void service_end_worker(void);
+
+/*
+ * The files that this program's tables were loaded from, to be called by `prepare`: when one
+ * changes, a new generation is asked for. `path` is copied.
+ */
+void service_watch_file(const char *path);
+
+/* Kinds of the message service_event between master and a template, and on sockets. */
+enum service_event_kind {
+	EVENT_READY = 1,  /* template: serving */
+	EVENT_RENEW,      /* template: exec a new generation; text says why */
+	EVENT_DRAIN,      /* master: finish and exit */
+	EVENT_WAKEUP,     /* master, postkick */
+	EVENT_RELOAD,     /* `postern reload` to master */
+	EVENT_STOP,       /* `postern stop` to master */
+	EVENT_STATUS,     /* `postern status` to master */
+	EVENT_KICK,       /* a command to a service: text as in Postfix's trigger(2) letters */
+};
+
+#endif

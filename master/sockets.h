@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef MASTER_SOCKETS_H
+#define MASTER_SOCKETS_H
+
+/*
+ * The sockets that services listen on. master binds them all and keeps them open, so that no
+ * connection is refused while a service is exchanged; a socket that is still wanted after a
+ * reload stays.
+ */
+
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/list.h"
+
+enum socket_kind { SOCKET_INET, SOCKET_UNIX, SOCKET_UNIX_STREAM, SOCKET_UNIX_DGRAM };
+
+struct service_socket {
+	struct list link;
+	enum socket_kind kind;
+	char *key;    /* path, or address and port */
+	char *client; /* who comes in here: a program's name, @inet or @public */
+	int fd;
+	bool is_wanted; /* for the sweep at reload */
+};
+
+struct socket_set {
+	struct list sockets;
+};
+
+void sockets_init(struct socket_set *set);
+
+/*
+ * Wants a UNIX socket at `path` with this mode and group, and binds it unless the set has it. A
+ * socket file that is in the way is removed. False with a text in `error`.
+ */
+MUST_USE bool sockets_want_unix(struct socket_set *set, enum socket_kind kind, const char *path,
+				mode_t mode, gid_t group, const char *client, struct buf *error);
+
+/*
+ * Wants TCP sockets for "host:port", "[host]:port" or "port"; without host on each address of
+ * `interfaces` (inet_interfaces), of the families in `protocols` (inet_protocols). False with a
+ * text in `error`.
+ */
+MUST_USE bool sockets_want_inet(struct socket_set *set, const char *where, const char *interfaces,
+				const char *protocols, struct buf *error);
+
+/* Before and after a round of wants: what nobody wanted is closed and its file removed. */
+void sockets_mark(struct socket_set *set);
+void sockets_sweep(struct socket_set *set);
+
+#endif

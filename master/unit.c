@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: MIT */
+/* Services and their processes; see unit.h. Runs as root in master's event loop; what templates
+ * say is read as events and never waited for. */
+
+#include "master/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "conf/conf.h"
+#include "proc/service.h"
+
+enum { FIRST_PAUSE_MS = 250, QUICK_DEATH_MS = 10000, FIRST_LISTENER_FD = 8 };
+
+static struct {
+	struct list units;
+	bool is_ready; /* list initialised */
+	struct unit_pipes pipes;
+	void (*on_change)(void);
+	bool is_stopping;
+} all;
+
+static void start_generation(struct unit *unit);
+
+struct list *units_all(void)
+{
+	if (!all.is_ready)
+		list_init(&all.units);
+	all.is_ready = true;
+	return &all.units;
+}
+
+void units_setup(const struct unit_pipes *pipes, void (*on_change)(void))
+{
+	all.pipes = *pipes;
+	all.on_change = on_change;
+}
+
+struct unit *unit_find(const char *name, const char *type)
+{
+	LIST_FOR(item, units_all()) {
+		struct unit *unit = CONTAINER_OF(item, struct unit, link);
+
+		if (strcmp(unit->wanted.name, name) == 0 && strcmp(unit->wanted.type, type) == 0)
+			return unit;
+	}
+	return NULL;
+}
+
+struct unit *unit_new(const char *name, const char *type)
+{
+	struct unit *unit = NEW(struct unit);
+
+	unit->wanted.name = mem_dup_str(name);
+	unit->wanted.type = mem_dup_str(type);
+	sockets_init(&unit->wanted.sockets);
+	list_init(&unit->generations);
+	list_append(units_all(), &unit->link);
+	return unit;
+}
+
+static void unit_free(struct unit *unit)
+{
+	event_cancel(&unit->pause_timer);
+	event_cancel(&unit->wakeup_timer);
+	sockets_mark(&unit->wanted.sockets);
+	sockets_sweep(&unit->wanted.sockets);
+	list_remove(&unit->link);
+	free(unit->wanted.name);
+	free(unit->wanted.type);
+	free(unit->wanted.program);
+	free(unit->wanted.path);
+	free(unit);
+}
+
+static struct generation *newest(struct unit *unit)
+{
+	return list_is_empty(&unit->generations)
+		       ? NULL
+		       : CONTAINER_OF(unit->generations.prev, struct generation, link);
+}
+
+static void tell(struct generation *generation, enum service_event_kind event)
+{
+	struct msg_service_event message = { .event = event };
+
+	(void)!IPC_SEND(&generation->channel, service_event, &message, -1, clock_in_ms(0));
+}
+
+static void drain_generation(struct generation *generation)
+{
+	if (generation->state == GEN_DRAINING)
+		return;
+	generation->state = GEN_DRAINING;
+	tell(generation, EVENT_DRAIN);
+}
+
+/* ---- starting a process ---- */
+
+/* Numbers of the listeners as the child will see them, "8 smtpd 9 @public". */
+static void name_listeners(struct unit *unit, struct buf *text)
+{
+	int fd = FIRST_LISTENER_FD;
+
+	LIST_FOR(item, &unit->wanted.sockets.sockets) {
+		struct service_socket *s = CONTAINER_OF(item, struct service_socket, link);
+
+		(void)buf_printf(text, "%s%d %s", text->length > 0 ? " " : "", fd++, s->client);
+	}
+}
+
+/*
+ * Puts `source` at `target` in the child. All sources were moved above every target before, so
+ * that none is overwritten before its turn.
+ */
+static void place_fd(int source, int target)
+{
+	if (dup2(source, target) < 0)
+		_exit(1);
+}
+
+static int move_high(int fd)
+{
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, 512);
+
+	if (high < 0)
+		_exit(1);
+	return high;
+}
+
+/* In the child, between fork and exec: only calls that are safe there. */
+NORETURN static void exec_program(struct unit *unit, int snapshot, int channel)
+{
+	struct service_socket *s;
+	int high[3] = { move_high(snapshot), move_high(channel), move_high(all.pipes.log_write) };
+	int extra[2] = { -1, -1 }, target = FIRST_LISTENER_FD;
+	sigset_t none;
+
+	if (unit->wanted.is_log)
+		extra[0] = move_high(all.pipes.log_read);
+	extra[1] = move_high(strcmp(unit->wanted.program, "qmgr") == 0 ? all.pipes.results_read
+								       : all.pipes.results_write);
+	LIST_FOR(item, &unit->wanted.sockets.sockets) {
+		s = CONTAINER_OF(item, struct service_socket, link);
+		place_fd(move_high(s->fd), target++);
+	}
+	for (int i = 0; i < 3; i++)
+		place_fd(high[i], 3 + i);
+	if (extra[0] >= 0)
+		place_fd(extra[0], 6);
+	place_fd(extra[1], 7);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)setsid();
+
+	char *const argv[] = { unit->wanted.program, (char[]){ "-n" }, unit->wanted.name,
+			       (char[]){ "-t" }, unit->wanted.type, NULL };
+
+	(void)execv(unit->wanted.path, argv);
+	_exit(127);
+}
+
+static void on_generation(struct event_fd *watch, unsigned events);
+
+static void start_generation(struct unit *unit)
+{
+	struct buf listeners = BUF_INIT(65536);
+	struct generation *generation;
+	int pair[2], snapshot;
+	pid_t pid;
+
+	name_listeners(unit, &listeners);
+	snapshot = unit->wanted.make_snapshot(&unit->wanted, buf_str(&listeners));
+	buf_done(&listeners);
+	if (snapshot < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		fatal("%s: cannot start: %s", unit->wanted.name, strerror(errno));
+	pid = fork();
+	if (pid == 0)
+		exec_program(unit, snapshot, pair[1]);
+	(void)close(snapshot);
+	(void)close(pair[1]);
+	if (pid < 0) {
+		log_warn("fork for %s: %s", unit->wanted.name, strerror(errno));
+		(void)close(pair[0]);
+		unit->must_start = true;
+		return;
+	}
+	unit->must_start = false;
+	generation = NEW(struct generation);
+	generation->unit = unit;
+	generation->pid = pid;
+	generation->started = clock_mono_now();
+	ipc_attach(&generation->channel, pair[0]);
+	list_append(&unit->generations, &generation->link);
+	event_watch(&generation->watch, pair[0], EPOLLIN, on_generation);
+}
+
+static void on_pause_over(struct event_timer *timer)
+{
+	struct unit *unit = CONTAINER_OF(timer, struct unit, pause_timer);
+
+	if (unit->must_start && !unit->is_retired)
+		unit_renew(unit);
+}
+
+void unit_renew(struct unit *unit)
+{
+	struct generation *running = newest(unit);
+
+	if (unit->is_retired || all.is_stopping)
+		return;
+	if (event_is_set(&unit->pause_timer)) {
+		unit->must_start = true;
+		return;
+	}
+	if (running != NULL && unit->wanted.is_alone) {
+		unit->must_start = true;
+		drain_generation(running);
+		return;
+	}
+	if (running != NULL && running->state == GEN_STARTING)
+		drain_generation(running);
+	start_generation(unit);
+}
+
+void unit_retire(struct unit *unit)
+{
+	unit->is_retired = true;
+	unit->must_start = false;
+	event_cancel(&unit->wakeup_timer);
+	if (list_is_empty(&unit->generations)) {
+		unit_free(unit);
+		return;
+	}
+	sockets_mark(&unit->wanted.sockets);
+	sockets_sweep(&unit->wanted.sockets);
+	LIST_FOR(item, &unit->generations)
+		drain_generation(CONTAINER_OF(item, struct generation, link));
+}
+
+/* ---- what templates say ---- */
+
+static void on_wakeup(struct event_timer *timer)
+{
+	struct unit *unit = CONTAINER_OF(timer, struct unit, wakeup_timer);
+	struct generation *running = newest(unit);
+
+	if (running != NULL && running->state == GEN_SERVING)
+		tell(running, EVENT_WAKEUP);
+	event_at(timer, clock_in_ms((int64_t)unit->wanted.wakeup_seconds * 1000), on_wakeup);
+}
+
+static void now_serves(struct generation *generation)
+{
+	struct unit *unit = generation->unit;
+
+	if (generation->state != GEN_STARTING)
+		return;
+	generation->state = GEN_SERVING;
+	LIST_FOR(item, &unit->generations) {
+		struct generation *older = CONTAINER_OF(item, struct generation, link);
+
+		if (older != generation)
+			drain_generation(older);
+	}
+	event_cancel(&unit->wakeup_timer);
+	if (unit->wanted.wakeup_seconds > 0)
+		event_at(&unit->wakeup_timer,
+			 clock_in_ms((int64_t)unit->wanted.wakeup_seconds * 1000), on_wakeup);
+	all.on_change();
+}
+
+static void on_generation(struct event_fd *watch, unsigned events)
+{
+	struct generation *generation = CONTAINER_OF(watch, struct generation, watch);
+	struct msg_service_event message;
+	enum ipc_status status =
+		IPC_EXPECT(&generation->channel, service_event, &message, clock_in_ms(0));
+
+	(void)events;
+	if (status == IPC_TIMEOUT)
+		return;
+	if (status != IPC_OK) {
+		/* Gone, or talking nonsense: its end is seen as that of a child. */
+		event_unwatch(watch);
+		return;
+	}
+	if (message.event == EVENT_READY) {
+		now_serves(generation);
+	} else if (message.event == EVENT_RENEW && generation->state == GEN_SERVING) {
+		log_info("%s: %s: starting anew", generation->unit->wanted.name,
+			 log_clean(message.text));
+		unit_renew(generation->unit);
+	}
+}
+
+static void explain_end(const struct generation *generation, int status)
+{
+	const struct wanted *wanted = &generation->unit->wanted;
+
+	if (WIFSIGNALED(status))
+		log_warn("process %s pid %d killed by signal %d", wanted->path, generation->pid,
+			 WTERMSIG(status));
+	else if (WEXITSTATUS(status) == 127)
+		log_error("cannot run %s for the service %s", wanted->path, wanted->name);
+	else if (WEXITSTATUS(status) != 0)
+		log_warn("process %s pid %d exit status %d", wanted->path, generation->pid,
+			 WEXITSTATUS(status));
+}
+
+/* The generation ended by itself: again, at once if it ran for a while, else after a pause. */
+static void replace_lost(struct unit *unit, const struct generation *lost)
+{
+	bool was_quick = !clock_is_past(clock_add_ms(lost->started, QUICK_DEATH_MS));
+
+	if (!was_quick)
+		unit->pause_ms = 0;
+	unit->must_start = true;
+	if (unit->pause_ms > 0 && !event_is_set(&unit->pause_timer)) {
+		log_warn("%s: %s: trying again in %d ms -- throttling", unit->wanted.path,
+			 lost->state == GEN_STARTING ? "bad command startup" : "ended", unit->pause_ms);
+		event_at(&unit->pause_timer, clock_in_ms(unit->pause_ms), on_pause_over);
+	}
+	if (was_quick) {
+		int most = conf->service_throttle_time * 1000;
+
+		unit->pause_ms = unit->pause_ms > 0 ? unit->pause_ms * 2 : FIRST_PAUSE_MS;
+		if (unit->pause_ms > most)
+			unit->pause_ms = most;
+	}
+}
+
+void units_child_ended(pid_t pid, int status)
+{
+	LIST_FOR(item, units_all()) {
+		struct unit *unit = CONTAINER_OF(item, struct unit, link);
+
+		LIST_FOR(child, &unit->generations) {
+			struct generation *generation =
+				CONTAINER_OF(child, struct generation, link);
+
+			if (generation->pid != pid)
+				continue;
+			/* What is left of its session may not outlive it with our sockets. */
+			if (!WIFEXITED(status))
+				(void)kill(-pid, SIGTERM);
+			if (!all.is_stopping)
+				explain_end(generation, status);
+			if (generation->state != GEN_DRAINING)
+				replace_lost(unit, generation);
+			event_unwatch(&generation->watch);
+			ipc_close(&generation->channel);
+			list_remove(&generation->link);
+			free(generation);
+			if (unit->is_retired && list_is_empty(&unit->generations))
+				unit_free(unit);
+			else if (unit->must_start && !all.is_stopping)
+				unit_renew(unit);
+			all.on_change();
+			return;
+		}
+	}
+}
+
+/* ---- all of them ---- */
+
+void units_drain(bool with_log)
+{
+	all.is_stopping = true;
+	LIST_FOR(item, units_all()) {
+		struct unit *unit = CONTAINER_OF(item, struct unit, link);
+
+		if (unit->wanted.is_log == with_log)
+			LIST_FOR(child, &unit->generations)
+				drain_generation(CONTAINER_OF(child, struct generation, link));
+	}
+}
+
+void units_kill(void)
+{
+	all.is_stopping = true;
+	LIST_FOR(item, units_all()) {
+		struct unit *unit = CONTAINER_OF(item, struct unit, link);
+
+		LIST_FOR(child, &unit->generations)
+			(void)kill(-CONTAINER_OF(child, struct generation, link)->pid, SIGKILL);
+	}
+}
+
+bool units_all_serve(void)
+{
+	LIST_FOR(item, units_all()) {
+		struct unit *unit = CONTAINER_OF(item, struct unit, link);
+		struct generation *last = newest(unit);
+
+		if (!unit->is_retired && (last == NULL || last->state != GEN_SERVING))
+			return false;
+	}
+	return true;
+}
+
+bool units_none_run(bool with_log)
+{
+	LIST_FOR(item, units_all()) {
+		struct unit *unit = CONTAINER_OF(item, struct unit, link);
+
+		if ((with_log || !unit->wanted.is_log) && !list_is_empty(&unit->generations))
+			return false;
+	}
+	return true;
+}
