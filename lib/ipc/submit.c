@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* Connecting to cleanup; see submit.h. Runs in every program that submits mail. */
+
+#include "ipc/submit.h"
+
+#include <poll.h>
+#include <stdio.h>
+
+#include "proc/service.h"
+
+enum { SUBMIT_ID_BYTES = 32 };
+
+/* Between messages cleanup says nothing: whatever is there to read is its end. */
+static bool is_alive(const struct ipc_channel *channel)
+{
+	struct pollfd p = { .fd = channel->fd, .events = POLLIN };
+
+	return ipc_is_open(channel) && poll(&p, 1, 0) == 0;
+}
+
+bool submit_connect(struct ipc_channel *channel, const char *service_name, char *queue_id,
+		    struct clock_mono deadline)
+{
+	struct msg_submit_ready ready;
+	int fd;
+
+	if (is_alive(channel) && *queue_id != '\0')
+		return true;
+	ipc_close(channel);
+	fd = service_connect(service_name, deadline);
+	if (fd < 0)
+		return false;
+	ipc_attach(channel, fd);
+	if (IPC_EXPECT(channel, submit_ready, &ready, deadline) != IPC_OK ||
+	    ready.queue_id.n >= SUBMIT_ID_BYTES) {
+		ipc_close(channel);
+		return false;
+	}
+	(void)snprintf(queue_id, SUBMIT_ID_BYTES, "%.*s", SPAN_ARG(ready.queue_id));
+	return true;
+}

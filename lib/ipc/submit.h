@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef IPC_SUBMIT_H
+#define IPC_SUBMIT_H
+
+/*
+ * The client's side of handing a message to cleanup. A connection serves many messages:
+ *
+ *     cleanup: submit_ready(queue_id)        at once, and so the id is known before it is used
+ *     client:  submit_open, submit_rcpts..., submit_data... (the last with is_last)
+ *     cleanup: submit_done(result, next_queue_id)
+ *
+ * SUBMIT_OK means that the message is durable. A client that closes before the last
+ * submit_data has submitted nothing. cleanup may answer submit_done before the last data: the client then
+ * need not send the rest, and closes or goes on with submit_data(is_last) whose bytes are dropped.
+ */
+
+#include "ipc/channel.h"
+
+/* What cleanup leaves out (receive_override_options), by the submitter. */
+enum submit_option {
+	SUBMIT_NO_ADDRESS_MAPPINGS = 1 << 0,
+	SUBMIT_NO_HEADER_BODY_CHECKS = 1 << 1,
+	SUBMIT_NO_BCC = 1 << 2,
+	SUBMIT_NO_MILTERS = 1 << 3,
+	SUBMIT_NO_RECEIVED = 1 << 4,  /* the content has its Received: header already */
+	SUBMIT_INTERNAL = 1 << 5,     /* made here: a notification or forwarded mail */
+};
+
+enum submit_result {
+	SUBMIT_OK,
+	SUBMIT_REJECT,   /* permanent, by content: status and reason are the reply */
+	SUBMIT_DEFER,    /* temporary: status and reason */
+	SUBMIT_DISCARD,  /* accepted and thrown away; answer as for SUBMIT_OK */
+	SUBMIT_TOO_BIG,  /* message_size_limit: 5.3.4 */
+	SUBMIT_LOOP,     /* hopcount_limit: 5.4.0 */
+};
+
+/*
+ * Opens a connection to the cleanup service `service_name` unless `channel` has one that still
+ * lives, and reads its submit_ready. The id is in `queue_id` (at least 32 bytes). False when cleanup
+ * cannot be reached in time: a temporary local fault.
+ */
+MUST_USE bool submit_connect(struct ipc_channel *channel, const char *service_name, char *queue_id,
+			     struct clock_mono deadline);
+
+#endif
