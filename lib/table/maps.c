@@ -84,6 +84,8 @@ const char *maps_origin(const struct maps *maps)
 enum table_status maps_find(struct maps *maps, struct lookup *lookup, struct span key,
 			    bool is_part, struct span *ret_value)
 {
+	if (key.n == 0)
+		return TABLE_NOT_FOUND;
 	for (size_t i = 0; i < maps->count; i++) {
 		struct table *table = maps->tables[i];
 		struct span value;

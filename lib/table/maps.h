@@ -34,7 +34,7 @@ const char *maps_origin(const struct maps *maps);
 /*
  * Looks `key` up in each table. With `is_part` the key is a part of what was asked for (a
  * parent domain, an address without extension), and pattern tables are left out. A table that
- * fails ends the search. An empty value counts as TABLE_ERROR: no table should have one.
+ * fails ends the search. An empty key is never found. An empty value counts as TABLE_ERROR: no table should have one.
  * *ret_value is borrowed until the next call on these maps.
  */
 MUST_USE enum table_status maps_find(struct maps *maps, struct lookup *lookup, struct span key,
