@@ -54,6 +54,7 @@ COMMANDS := $(sort $(patsubst commands/%.c,%,$(wildcard commands/*.c)) \
 sources_of = $(extra_$(1)) $(wildcard $(1)/*.c services/$(1)/*.c local/$(1)/*.c commands/$(1)/*.c commands/$(1).c)
 # Sources that a program takes from another folder.
 extra_postern := master/config.c
+extra_postalias := $(filter-out %/postmap.c,$(wildcard commands/postmap/*.c))
 objects_of = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
 LIBS_BASE := -lpcre2-8 -licuuc -lseccomp
