@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The parser for master.cf (master(5)). Run by master and by the commands on a file that the
- * administrator wrote; bounded by CONF_FILE_MAX and CONF_LINE_MAX.
+ * administrator wrote; bounded by CONF_FILE_MAX.
  */
 
 #include "conf/master_cf.h"
@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "base/lines.h"
 #include "base/mem.h"
 
 const char *const master_column_names[MASTER_COL_COUNT] = {
@@ -258,30 +259,25 @@ static void add_service(struct master_cf *table, struct master_service *service,
 
 void master_cf_parse(struct master_cf *table, struct span text, struct conf_report *report)
 {
-	struct conf_lines lines;
+	struct lines lines;
+	struct span line;
+	unsigned number;
 
 	if (table->file == NULL)
 		table->file = mem_dup_str("master.cf");
-	conf_lines_init(&lines, text);
-	while (conf_lines_next(&lines)) {
-		struct master_service *service;
+	lines_init(&lines, text);
+	while (lines_next(&lines, &line, &number)) {
+		struct master_service *service = NEW(struct master_service);
 
-		if (buf_is_over(&lines.text)) {
-			conf_report(report, CONF_IS_ERROR, table->file, lines.line, "",
-				    "logical line is longer than %d bytes", CONF_LINE_MAX);
-			continue;
-		}
-		service = NEW(struct master_service);
-		service->line = lines.line;
+		service->line = (int)number;
 		service->file = table->file;
 		service->source = lines.source;
-		if (parse_service(&(struct parse){ service, table->file, report },
-				  buf_span(&lines.text)))
+		if (parse_service(&(struct parse){ service, table->file, report }, line))
 			add_service(table, service, report);
 		else
 			service_free(service);
 	}
-	conf_lines_done(&lines);
+	lines_done(&lines);
 }
 
 bool master_cf_read(struct master_cf *table, const char *path, struct conf_report *report)
