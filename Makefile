@@ -63,6 +63,7 @@ LIBS_proxymap := $(LIBS_TABLES)
 LIBS_postmap := $(LIBS_TABLES)
 LIBS_postalias := $(LIBS_TABLES)
 LIBS_dns := -lcares
+LIBS_postconf := $(LIBS_TABLES) -lcrypto
 
 PROGRAMS := $(addprefix $(BUILD)/bin/,$(DAEMONS) $(COMMANDS))
 LIBRARY := $(BUILD)/libpostern.a

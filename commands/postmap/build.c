@@ -77,7 +77,7 @@ static bool take_files(struct build *build, unsigned line)
 		free(path);
 	}
 	buf_reset(&build->encoded);
-	is_good = is_good && base64_encode(buf_span(&text), &build->encoded);
+	is_good = is_good && base64_encode(&build->encoded, buf_span(&text));
 	buf_done(&text);
 	return is_good;
 }

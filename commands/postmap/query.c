@@ -55,7 +55,7 @@ static struct span shown_value(struct session *session, const struct table *tabl
 	if (!session->tool->has_file_values)
 		return value;
 	buf_reset(&session->decoded);
-	if (!base64_decode(value, &session->decoded))
+	if (!base64_decode(&session->decoded, value))
 		fatal("table %s: malformed BASE64 value: %.30s", table_name(table), value.p);
 	return buf_span(&session->decoded);
 }

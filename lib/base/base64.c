@@ -1,88 +1,73 @@
 /* SPDX-License-Identifier: MIT */
-/* Base64 (RFC 4648 section 4); see base64.h. */
+/* Base64; see base64.h. Runs in smtpd and smtp (SASL), on what peers send. RFC 4648. */
 
 #include "base/base64.h"
 
 #include <string.h>
 
-static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+#include "base/buf.h"
 
-bool base64_encode(struct span data, struct buf *out)
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+bool base64_encode(struct buf *out, struct span data)
 {
-	size_t size = (data.n + 2) / 3 * 4;
-	char *text = buf_room(out, size);
-
-	if (text == NULL)
-		return false;
 	for (size_t i = 0; i < data.n; i += 3) {
-		size_t left = data.n - i;
-		uint32_t bits = (uint32_t)(unsigned char)data.p[i] << 16;
+		size_t n = data.n - i < 3 ? data.n - i : 3;
+		unsigned bits = 0;
+		char text[4] = { '=', '=', '=', '=' };
 
-		if (left > 1)
-			bits |= (uint32_t)(unsigned char)data.p[i + 1] << 8;
-		if (left > 2)
-			bits |= (unsigned char)data.p[i + 2];
-		*text++ = digits[bits >> 18];
-		*text++ = digits[bits >> 12 & 63];
-		*text++ = left > 1 ? digits[bits >> 6 & 63] : '=';
-		*text++ = left > 2 ? digits[bits & 63] : '=';
+		for (size_t j = 0; j < 3; j++)
+			bits = bits << 8 | (j < n ? (unsigned char)data.p[i + j] : 0u);
+		for (size_t j = 0; j <= n; j++)
+			text[j] = alphabet[bits >> (18 - 6 * j) & 63];
+		buf_append(out, text, sizeof(text));
 	}
-	buf_grew(out, size);
-	return true;
+	return !buf_is_over(out);
 }
 
-/* The value of a digit, or -1. */
-static int digit_value(char c)
+static int value_of(char c)
 {
-	const char *at = c != '\0' ? strchr(digits, c) : NULL;
+	const char *at = c != '\0' ? strchr(alphabet, c) : NULL;
 
-	return at != NULL ? (int)(at - digits) : -1;
+	return at != NULL ? (int)(at - alphabet) : -1;
 }
 
-/* Four characters to `count` (1 to 3) bytes; false when one is no digit or bits are left. */
-static bool decode_group(const char *text, size_t count, char *ret)
+/* One group of four; *ret_n is how many bytes it makes. Padding may be in the last one only. */
+static bool decode_group(const char *group, bool is_last, char bytes[3], size_t *ret_n)
 {
-	uint32_t bits = 0;
+	size_t pad = group[3] != '=' ? 0 : group[2] != '=' ? 1 : 2;
+	unsigned bits = 0;
 
+	if (pad > 0 && !is_last)
+		return false;
 	for (size_t i = 0; i < 4; i++) {
-		int value = i <= count ? digit_value(text[i]) : 0;
+		int value = i < 4 - pad ? value_of(group[i]) : 0;
 
 		if (value < 0)
 			return false;
-		bits = bits << 6 | (uint32_t)value;
+		bits = bits << 6 | (unsigned)value;
 	}
-	for (size_t i = 0; i < 3; i++) {
-		char byte = (char)(bits >> (16 - 8 * i) & 0xff);
-
-		if (i < count)
-			ret[i] = byte;
-		else if (byte != 0)
-			return false;
-	}
+	if ((pad == 1 && (bits & 0xff) != 0) || (pad == 2 && (bits & 0xffff) != 0))
+		return false;
+	for (size_t i = 0; i < 3; i++)
+		bytes[i] = (char)(bits >> (16 - 8 * i) & 0xff);
+	*ret_n = 3 - pad;
 	return true;
 }
 
-bool base64_decode(struct span text, struct buf *out)
+bool base64_decode(struct buf *out, struct span text)
 {
-	size_t padding = 0, size;
-	char *data;
+	size_t start = buf_span(out).n;
 
-	if (text.n % 4 != 0)
-		return false;
-	while (padding < 2 && padding < text.n && text.p[text.n - 1 - padding] == '=')
-		padding++;
-	size = text.n / 4 * 3 - padding;
-	data = buf_room(out, size);
-	if (data == NULL)
-		return false;
 	for (size_t i = 0; i < text.n; i += 4) {
-		bool is_last = i + 4 == text.n;
+		char bytes[3];
+		size_t n;
 
-		if (!decode_group(text.p + i, is_last ? 3 - padding : 3, data + i / 4 * 3)) {
-			buf_grew(out, 0); /* puts the NUL back */
+		if (text.n - i < 4 || !decode_group(text.p + i, text.n - i == 4, bytes, &n) ||
+		    !buf_append(out, bytes, n)) {
+			buf_truncate(out, start);
 			return false;
 		}
 	}
-	buf_grew(out, size);
 	return true;
 }

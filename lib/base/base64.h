@@ -2,15 +2,19 @@
 #ifndef BASE_BASE64_H
 #define BASE_BASE64_H
 
-#include "base/buf.h"
+/* Base64 with padding, one line, no blanks (RFC 4648 4). */
 
-/* Base64 of RFC 4648 section 4, on one line. Both append; false when *out is full. */
-bool base64_encode(struct span data, struct buf *out);
+#include "base/span.h"
+
+struct buf;
+
+/* Appends `data` encoded. False when `out` is full. */
+bool base64_encode(struct buf *out, struct span data);
 
 /*
- * Strict: no blanks, no line ends, padding where it belongs, unused bits zero. False, with
- * nothing appended, on anything else.
+ * Appends what `text` stands for. False, with `out` as it was, for any byte outside the alphabet,
+ * wrong padding, or bits set that no encoder sets.
  */
-MUST_USE bool base64_decode(struct span text, struct buf *out);
+MUST_USE bool base64_decode(struct buf *out, struct span text);
 
 #endif
