@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* lib/base: logical lines, words with braces, IP networks, base64, JSON strings, folding. */
+/* lib/base: logical lines, words with braces, IP networks, JSON strings, folding. */
 
 #include "test.h"
 
-#include "base/base64.h"
 #include "base/fold.h"
 #include "base/ip.h"
 #include "base/json.h"
@@ -77,31 +76,6 @@ static void test_networks(void)
 	buf_done(&error);
 }
 
-static void test_base64(void)
-{
-	static const char *const texts[] = { "", "f", "fo", "foo", "foob", "fooba", "foobar" };
-	static const char *const codes[] = { "",     "Zg==",	 "Zm8=",    "Zm9v",
-					     "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy" };
-	static const char *const bad[] = { "Zg", "Zg=", "Zh==", "Zm9=", "Z===", "====", "Zg==Zg==",
-					   "Zm 9", "Zm9v\n" };
-	struct buf out = BUF_INIT(100);
-
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-		buf_reset(&out);
-		CHECK(base64_encode(span_of(texts[i]), &out));
-		CHECK_STR(buf_str(&out), codes[i]);
-		buf_reset(&out);
-		CHECK(base64_decode(span_of(codes[i]), &out));
-		CHECK_STR(buf_str(&out), texts[i]);
-	}
-	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		buf_set(&out, SPAN("kept"));
-		CHECK(!base64_decode(span_of(bad[i]), &out));
-		CHECK_STR(buf_str(&out), "kept");
-	}
-	buf_done(&out);
-}
-
 static void test_json(void)
 {
 	struct buf out = BUF_INIT(100);
@@ -129,7 +103,6 @@ int main(void)
 	TEST(lines);
 	TEST(words);
 	TEST(networks);
-	TEST(base64);
 	TEST(json);
 	TEST(fold);
 	return test_end();
