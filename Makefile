@@ -51,7 +51,9 @@ DAEMONS := $(sort $(DAEMONS))
 COMMANDS := $(sort $(patsubst commands/%.c,%,$(wildcard commands/*.c)) \
 	$(notdir $(patsubst %/,%,$(dir $(wildcard commands/*/*.c)))))
 
-sources_of = $(wildcard $(1)/*.c services/$(1)/*.c local/$(1)/*.c commands/$(1)/*.c commands/$(1).c)
+sources_of = $(extra_$(1)) $(wildcard $(1)/*.c services/$(1)/*.c local/$(1)/*.c commands/$(1)/*.c commands/$(1).c)
+# Sources that a program takes from another folder.
+extra_postern := master/config.c
 objects_of = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
 LIBS_BASE := -lpcre2-8 -licuuc -lseccomp

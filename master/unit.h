@@ -46,6 +46,7 @@ struct unit {
 	struct list link;
 	struct wanted wanted;
 	struct list generations;
+	bool is_wanted;   /* by the configuration that is being applied */
 	bool must_start;  /* another generation, when the old one has gone or the pause is over */
 	bool is_retired;  /* no longer in master.cf: goes when its generations have gone */
 	int pause_ms;     /* before the next try */

@@ -53,11 +53,12 @@ static struct {
 	size_t file_count;
 } self = { .inotify = -1 };
 
+/* What master added under `name`, "" when nothing; for good. */
 static const char *extra(const char *name)
 {
-	const char *value = conf_snapshot_extra_get(name);
+	struct span value;
 
-	return value != NULL ? value : "";
+	return conf_snapshot_extra_get(name, &value) ? mem_dup(value) : "";
 }
 
 static int extra_number(const char *name, int fallback)
@@ -246,9 +247,14 @@ static void on_accept(struct event_fd *watch, unsigned events)
 {
 	size_t index = (size_t)(watch - self.accept_watches);
 	struct listener *from = &self.listeners.list[index];
-	int fd = accept4(from->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd;
 
 	(void)events;
+	if (strcmp(from->client, SERVICE_DGRAM) == 0) {
+		self.program->on_datagrams(from->fd);
+		return;
+	}
+	fd = accept4(from->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd >= 0)
 		self.program->on_connection(fd, from->client);
 	else if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
@@ -277,8 +283,10 @@ static void open_log(const struct service_program *program)
 
 int service_main(int argc, char **argv, const struct service_program *program)
 {
-	(void)argc;
-	(void)argv;
+	const char *problem;
+	const char *own_name = argc > 0 ? strrchr(argv[0], '/') : NULL;
+	bool is_lmtp = argc > 0 && strcmp(own_name != NULL ? own_name + 1 : argv[0], "lmtp") == 0;
+
 	if (fcntl(SNAPSHOT_FD, F_GETFD) < 0 || fcntl(MASTER_FD, F_GETFD) < 0 ||
 	    fcntl(LOG_FD, F_GETFD) < 0)
 		fatal("%s is started by master, not by hand: see \"postern start\"", program->name);
@@ -286,8 +294,9 @@ int service_main(int argc, char **argv, const struct service_program *program)
 	for (int fd = SNAPSHOT_FD; fd <= LOG_FD; fd++)
 		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	(void)signal(SIGPIPE, SIG_IGN);
-	if (!conf_snapshot_load(SNAPSHOT_FD))
-		fatal("%s: cannot read the configuration that master gave", program->name);
+	problem = conf_snapshot_load(SNAPSHOT_FD, is_lmtp);
+	if (problem != NULL)
+		fatal("%s: the configuration that master gave: %s", program->name, problem);
 	self.program = program;
 	load_place(program);
 	load_listeners();

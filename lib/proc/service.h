@@ -49,6 +49,9 @@ struct service_program {
 	/* LOOP: a new connection, owned by the function; it must not wait. */
 	void (*on_connection)(int fd, const char *client);
 
+	/* LOOP: datagrams wait at `fd`, a socket of type unix-dgram, which stays the runtime's. */
+	void (*on_datagrams)(int fd);
+
 	/* LOOP: the wake-up time of master.cf, or somebody kicked the service. */
 	void (*on_wakeup)(void);
 
@@ -58,6 +61,7 @@ struct service_program {
 
 #define SERVICE_INET "@inet"
 #define SERVICE_PUBLIC "@public"
+#define SERVICE_DGRAM "@dgram"
 
 /* What master says of this process; set before `prepare`. */
 struct service {

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * postern: start, stop and check the mail system (postfix(1) is a link to it). Run by the
+ * administrator; a private instance may be run by any user.
+ *
+ *     postern [-c config_dir] [-Dv] start | start-fg | stop | abort | reload | flush | check | status
+ *
+ * Everything but `check` and `start` is a message to the running master, which answers when it is
+ * done: reload when the new configuration serves, stop when the last process has gone.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "conf/conf.h"
+#include "ipc/channel.h"
+#include "master/config.h"
+#include "proc/service.h"
+#include "queue/dirs.h"
+#include "queue/verbs.h"
+
+enum { CONTROL_SECONDS = 60 };
+
+static struct {
+	const char *directory;
+	struct config config;
+} state;
+
+NORETURN static void usage(void)
+{
+	(void)fprintf(stderr, "usage: postern [-c config_dir] [-v] start | start-fg | stop | abort | "
+			      "reload | flush | check | status\n");
+	exit(1);
+}
+
+/* Directories that start and check make, so that nothing has to be made by hand. */
+static bool make_directories(void)
+{
+	const struct config *config = &state.config;
+	struct buf error = BUF_INIT(1000);
+	const char *data = conf->data_directory;
+
+	if (!queue_dirs_make(config->queue_directory, config->ids[JAIL_UID_QUEUE].uid,
+			     config->setgid_gid, &error)) {
+		log_error("%s", buf_str(&error));
+		return false;
+	}
+	if (mkdir(data, 0755) < 0 && errno != EEXIST) {
+		log_error("mkdir %s: %s", data, strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+/* Says what is wrong with the configuration; makes what is missing. */
+static bool check(void)
+{
+	bool is_good = config_read(&state.config, state.directory);
+	struct span rest = buf_span(&state.config.notes), line;
+
+	while (span_line(&rest, &line))
+		log_warn("%.*s", SPAN_ARG(line));
+	rest = buf_span(&state.config.errors);
+	while (span_line(&rest, &line))
+		log_error("%.*s", SPAN_ARG(line));
+	return is_good && make_directories();
+}
+
+/* Whether somebody holds the lock of the pid file. */
+static bool is_running(void)
+{
+	char *path = mem_printf("%s/pid/master.pid", conf->queue_directory);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool is_locked = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+
+	if (fd >= 0)
+		(void)close(fd);
+	free(path);
+	return is_locked;
+}
+
+static int start(bool in_foreground)
+{
+	char *path;
+
+	if (is_running()) {
+		log_error("the Postern mail system is already running");
+		return 1;
+	}
+	if (!check())
+		return 1;
+	path = mem_printf("%s/master", state.config.daemon_directory);
+	log_info("starting the Postern mail system");
+
+	char *const argv[] = { (char[]){ "master" }, (char[]){ "-c" }, mem_dup_str(state.directory),
+			       in_foreground ? (char[]){ "-d" } : (char[]){ "-w" }, NULL };
+
+	(void)execv(path, argv);
+	log_error("cannot run %s: %s", path, strerror(errno));
+	return 1;
+}
+
+/* Asks master; its answer's code, or 1 when there is none. */
+static int ask_master(enum service_event_kind kind, unsigned value)
+{
+	struct ipc_channel channel;
+	struct msg_service_event event = { .event = kind, .value = value };
+	struct msg_status answer;
+	struct clock_mono deadline = clock_in_ms(CONTROL_SECONDS * 1000);
+	char *path = mem_printf("%s/private/master", conf->queue_directory);
+	int fd = ipc_connect_path(path, deadline), code = 1;
+
+	free(path);
+	if (fd < 0) {
+		log_error("cannot talk to master: %s", strerror(errno));
+		return 1;
+	}
+	ipc_attach(&channel, fd);
+	if (IPC_SEND(&channel, service_event, &event, -1, deadline) != IPC_OK ||
+	    IPC_EXPECT(&channel, status, &answer, deadline) != IPC_OK) {
+		/* Gone at the end of its work is what stop asked for. */
+		code = kind == EVENT_STOP && !is_running() ? 0 : 1;
+		if (code != 0)
+			log_error("master gave no answer");
+	} else {
+		struct span rest = answer.text, line;
+
+		code = (int)answer.code;
+		while (span_line(&rest, &line))
+			log_error("%.*s", SPAN_ARG(line));
+	}
+	ipc_close(&channel);
+	return code;
+}
+
+static bool must_run(void)
+{
+	if (!is_running())
+		log_error("the Postern mail system is not running");
+	return is_running();
+}
+
+static int do_start(void)
+{
+	return start(false);
+}
+
+static int do_start_fg(void)
+{
+	return start(true);
+}
+
+static int do_stop(void)
+{
+	if (!must_run())
+		return 1;
+	log_info("stopping the Postern mail system");
+	return ask_master(EVENT_STOP, 0);
+}
+
+static int do_abort(void)
+{
+	if (!must_run())
+		return 1;
+	log_info("aborting the Postern mail system");
+	return ask_master(EVENT_STOP, 1);
+}
+
+static int do_reload(void)
+{
+	if (!must_run())
+		return 1;
+	log_info("refreshing the Postern mail system");
+	return ask_master(EVENT_RELOAD, 0);
+}
+
+static int do_check(void)
+{
+	return check() ? 0 : 1;
+}
+
+static int do_status(void)
+{
+	if (!is_running()) {
+		log_info("the Postern mail system is not running");
+		return 1;
+	}
+	log_info("the Postern mail system is running");
+	return 0;
+}
+
+static int do_flush(void)
+{
+	struct msg_queue_command command = { .verb = QUEUE_FLUSH_ALL };
+	struct msg_queue_answer answer;
+	struct clock_mono deadline = clock_in_ms(CONTROL_SECONDS * 1000);
+	struct ipc_channel channel;
+	char *path;
+	int fd, code;
+
+	if (!must_run())
+		return 1;
+	path = mem_printf("%s/public/%s", conf->queue_directory, conf->queue_service_name);
+	fd = ipc_connect_path(path, deadline);
+	free(path);
+	ipc_attach(&channel, fd);
+	code = fd >= 0 && IPC_SEND(&channel, queue_command, &command, -1, deadline) == IPC_OK &&
+			       IPC_EXPECT(&channel, queue_answer, &answer, deadline) == IPC_OK
+		       ? 0
+		       : 1;
+	if (code != 0)
+		log_error("cannot talk to the queue manager: %s", strerror(errno));
+	ipc_close(&channel);
+	return code;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(void);
+} verbs[] = {
+	{ "start", do_start },   { "start-fg", do_start_fg }, { "stop", do_stop },
+	{ "abort", do_abort },   { "reload", do_reload },     { "check", do_check },
+	{ "status", do_status }, { "flush", do_flush },
+};
+
+/* What belongs to root is root's to control; a private instance belongs to who made its queue. */
+static void check_caller(void)
+{
+	struct stat st;
+
+	if (geteuid() == 0)
+		return;
+	if (stat(conf->queue_directory, &st) == 0 && st.st_uid == geteuid())
+		return;
+	fatal("to control the mail system you must be root, or own its queue_directory");
+}
+
+int main(int argc, char **argv)
+{
+	int option;
+
+	log_open("postern", -1);
+	while ((option = getopt(argc, argv, "c:vD")) >= 0) {
+		if (option == 'c')
+			state.directory = optarg;
+		else if (option == 'v')
+			log_verbose(log_verbosity() + 1);
+		else if (option != 'D')
+			usage();
+	}
+	if (optind != argc - 1)
+		usage();
+	(void)umask(022);
+	conf_load_command(state.directory);
+	state.directory = mem_dup_str(conf_directory(state.directory));
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+		if (strcmp(verbs[i].name, argv[optind]) == 0) {
+			check_caller();
+			return verbs[i].run();
+		}
+	}
+	log_error("unknown command: %s", log_clean_str(argv[optind]));
+	usage();
+}

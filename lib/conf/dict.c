@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading main.cf (postconf(5)) into a list of settings. Run by master and by the commands, with
+ * their privilege; the file is written by the administrator and trusted, its size is bounded.
+ */
+
+#include "conf/dict.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+void conf_report(struct conf_report *report, enum conf_severity severity, const char *file,
+		 int line, const char *name, const char *format, ...)
+{
+	struct conf_problem problem = {
+		.severity = severity, .file = file, .line = line, .name = name,
+	};
+	struct buf text = BUF_INIT(4096);
+	va_list args;
+
+	if (report == NULL)
+		return;
+	report->errors += severity == CONF_IS_ERROR;
+	if (report->report == NULL)
+		return;
+	va_start(args, format);
+	if (!buf_vprintf(&text, format, args))
+		buf_text(&text, "(text too long)");
+	va_end(args);
+	problem.text = buf_str(&text);
+	report->report(report->context, &problem);
+	buf_done(&text);
+}
+
+const char *conf_problem_text(const struct conf_problem *problem)
+{
+	static char text[4500];
+
+	if (problem->file[0] == '\0')
+		snprintf(text, sizeof(text), "%s", problem->text);
+	else if (problem->line == 0)
+		snprintf(text, sizeof(text), "%s: %s", problem->file, problem->text);
+	else
+		snprintf(text, sizeof(text), "%s, line %d: %s", problem->file, problem->line,
+			 problem->text);
+	return text;
+}
+
+void conf_dict_done(struct conf_dict *dict)
+{
+	for (size_t i = 0; i < dict->count; i++) {
+		free(dict->settings[i]->name);
+		free(dict->settings[i]->value);
+		free(dict->settings[i]);
+	}
+	free(dict->settings);
+	free(dict->file);
+	htab_done(&dict->by_name, NULL);
+	*dict = (struct conf_dict){ 0 };
+}
+
+void conf_dict_set(struct conf_dict *dict, struct span name, struct span value, int line,
+		   struct conf_report *report)
+{
+	struct conf_setting *setting = NEW(struct conf_setting), *before;
+
+	setting->name = mem_dup(name);
+	setting->value = mem_dup(value);
+	setting->file = dict->file != NULL ? dict->file : "";
+	setting->line = line;
+	if ((dict->count & (dict->count - 1)) == 0)
+		dict->settings = mem_resize(dict->settings, (dict->count > 0 ? dict->count * 2 : 1) *
+								    sizeof(*dict->settings));
+	dict->settings[dict->count++] = setting;
+	before = htab_put(&dict->by_name, name, setting);
+	if (before == NULL)
+		return;
+	before->is_overridden = true;
+	conf_report(report, CONF_IS_WARNING, setting->file, line, setting->name,
+		    "overriding earlier entry: %s=%s", before->name, before->value);
+}
+
+const struct conf_setting *conf_dict_get(const struct conf_dict *dict, struct span name)
+{
+	return htab_get(&dict->by_name, name);
+}
+
+const char *conf_assignment_parse(struct span text, struct span *ret_name, struct span *ret_value)
+{
+	struct span name, value;
+
+	if (!span_cut(text, '=', &name, &value))
+		return "missing '=' after attribute name";
+	name = span_trim(name);
+	if (name.n == 0)
+		return "missing attribute name";
+	for (size_t i = 0; i < name.n; i++)
+		if (ascii_is_blank(name.p[i]))
+			return "whitespace in attribute name";
+	*ret_name = name;
+	*ret_value = span_trim(value);
+	return NULL;
+}
+
+/* A value with "#" after a blank is most often a comment that was meant to be one. */
+static void warn_about_comment(const struct conf_dict *dict, struct span name, struct span value,
+			       int line, struct conf_report *report)
+{
+	for (size_t i = 1; i < value.n; i++)
+		if (value.p[i] == '#' && ascii_is_blank(value.p[i - 1])) {
+			conf_report(report, CONF_IS_WARNING, dict->file, line, "",
+				    "#comment after other text is not allowed: %.*s = ...",
+				    SPAN_ARG(name));
+			return;
+		}
+}
+
+void conf_dict_parse(struct conf_dict *dict, struct span text, struct conf_report *report)
+{
+	struct conf_lines lines;
+
+	if (dict->file == NULL)
+		dict->file = mem_dup_str("main.cf");
+	conf_lines_init(&lines, text);
+	while (conf_lines_next(&lines)) {
+		struct span line = buf_span(&lines.text), name, value;
+		const char *wrong;
+
+		if (buf_is_over(&lines.text)) {
+			conf_report(report, CONF_IS_ERROR, dict->file, lines.line, "",
+				    "logical line is longer than %d bytes", CONF_LINE_MAX);
+			continue;
+		}
+		if (ascii_is_blank(line.p[0])) {
+			conf_report(report, CONF_IS_WARNING, dict->file, lines.line, "",
+				    "logical line must not start with whitespace: \"%.*s\"",
+				    SPAN_ARG(span_first(line, 30)));
+			continue;
+		}
+		wrong = conf_assignment_parse(line, &name, &value);
+		if (wrong != NULL) {
+			conf_report(report, CONF_IS_ERROR, dict->file, lines.line, "", "%s: \"%.*s\"",
+				    wrong, SPAN_ARG(span_first(span_trim_right(line), 100)));
+			continue;
+		}
+		warn_about_comment(dict, name, value, lines.line, report);
+		conf_dict_set(dict, name, value, lines.line, report);
+	}
+	conf_lines_done(&lines);
+}
+
+bool conf_file_read(const char *path, struct buf *ret_text)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
+	ssize_t got = -1;
+	int saved;
+
+	buf_init(ret_text, CONF_FILE_MAX);
+	if (fd < 0)
+		return false;
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+		errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+	} else {
+		do {
+			char *room = buf_room(ret_text, 65536);
+
+			errno = EFBIG;
+			got = room != NULL ? read(fd, room, 65536) : -1;
+			if (got > 0)
+				buf_grew(ret_text, (size_t)got);
+		} while (got > 0 || (got < 0 && errno == EINTR));
+	}
+	saved = errno;
+	close(fd);
+	if (got == 0)
+		return true;
+	buf_done(ret_text);
+	errno = saved;
+	return false;
+}
+
+bool conf_dict_read(struct conf_dict *dict, const char *path, struct conf_report *report)
+{
+	struct buf text;
+
+	if (!conf_file_read(path, &text))
+		return false;
+	if (dict->file == NULL)
+		dict->file = mem_dup_str(path);
+	conf_dict_parse(dict, buf_span(&text), report);
+	buf_done(&text);
+	return true;
+}
+
+void conf_lines_init(struct conf_lines *lines, struct span text)
+{
+	*lines = (struct conf_lines){ .rest = text, .next_line = 1 };
+	buf_init(&lines->text, CONF_LINE_MAX);
+}
+
+void conf_lines_done(struct conf_lines *lines)
+{
+	buf_done(&lines->text);
+}
+
+static bool is_skipped(struct span line)
+{
+	struct span text = span_trim(line);
+
+	return text.n == 0 || text.p[0] == '#';
+}
+
+bool conf_lines_next(struct conf_lines *lines)
+{
+	struct span line, rest = lines->rest;
+	int number = lines->next_line;
+	bool has_text = false;
+
+	buf_reset(&lines->text);
+	while (span_line(&rest, &line)) {
+		if (is_skipped(line)) {
+			number++;
+			continue;
+		}
+		if (has_text && !ascii_is_blank(line.p[0]))
+			break;
+		if (!has_text) {
+			lines->source.p = line.p;
+			lines->line = number;
+			has_text = true;
+		}
+		buf_add(&lines->text, line);
+		lines->last_line = number++;
+		lines->rest = rest;
+		lines->next_line = number;
+		lines->source.n = (size_t)((rest.p != NULL ? rest.p : line.p + line.n) -
+					   lines->source.p);
+	}
+	return has_text;
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading and checking the configuration for master; see config.h. Runs as root; the files are
+ * the administrator's. */
+
+#include "master/config.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "conf/computed.h"
+
+enum { MESSAGES_MAX = 256 * 1024 };
+
+static const struct {
+	const char *name, *file;
+	bool is_alone;
+} programs[] = {
+#define PROGRAM(program, executable, alone) { #program, executable, alone },
+#define INSIDE(service, program, by)
+#define BUILTIN(service, kind, private, wakeup, limit, program)
+#include "master/programs.def"
+#undef PROGRAM
+#undef INSIDE
+#undef BUILTIN
+};
+
+static const struct {
+	const char *name, *by;
+} inside[] = {
+#define PROGRAM(program, executable, alone)
+#define INSIDE(service, program, by) { program, by },
+#define BUILTIN(service, kind, private, wakeup, limit, program)
+#include "master/programs.def"
+#undef PROGRAM
+#undef INSIDE
+#undef BUILTIN
+};
+
+static const struct {
+	const char *service;
+	enum master_type type;
+	bool is_private;
+	int wakeup, maxproc;
+	const char *program;
+} builtins[] = {
+#define PROGRAM(program, executable, alone)
+#define INSIDE(service, program, by)
+#define BUILTIN(service, kind, private, wakeup, limit, program) \
+	{ service, kind, private, wakeup, limit, program },
+#include "master/programs.def"
+#undef PROGRAM
+#undef INSIDE
+#undef BUILTIN
+};
+
+bool config_program(const char *command, const char **ret_file, bool *ret_is_alone)
+{
+	for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
+		if (strcmp(programs[i].name, command) != 0)
+			continue;
+		*ret_file = programs[i].file;
+		*ret_is_alone = programs[i].is_alone;
+		return true;
+	}
+	return false;
+}
+
+const char *config_inside(const char *command)
+{
+	for (size_t i = 0; i < ARRAY_LEN(inside); i++)
+		if (strcmp(inside[i].name, command) == 0)
+			return inside[i].by;
+	return NULL;
+}
+
+static void take_problem(void *context, const struct conf_problem *problem)
+{
+	struct config *config = context;
+	struct buf *out = problem->severity == CONF_IS_ERROR ? &config->errors : &config->notes;
+
+	(void)buf_printf(out, "%s\n", conf_problem_text(problem));
+}
+
+static struct conf_scope scope_of(const struct config *config, const struct master_service *service)
+{
+	return (struct conf_scope){
+		.overrides = service != NULL ? &service->overrides : NULL,
+		.main = &config->main,
+		.config_directory = config->directory,
+		.process_name = service != NULL ? service->command : "master",
+		.service_name = service != NULL ? service->name : "",
+	};
+}
+
+const char *config_value(const struct config *config, const struct master_service *service,
+			 const char *name)
+{
+	struct conf_scope scope = scope_of(config, service);
+	const struct conf_param *param = conf_param_find(span_of(name));
+	struct buf value = BUF_INIT(CONF_VALUE_MAX);
+	struct conf_report nobody = { 0 };
+
+	if (param == NULL)
+		return "";
+	if (!conf_evaluate_one(&scope, param, &nobody, &value))
+		buf_reset(&value);
+	return buf_steal(&value);
+}
+
+bool config_is_chrooted(const struct master_service *service)
+{
+	return service->chroot != MASTER_NO;
+}
+
+int config_maxproc(const struct config *config, const struct master_service *service)
+{
+	uint64_t limit;
+
+	if (service->maxproc != MASTER_MAXPROC_DEFAULT)
+		return service->maxproc;
+	return span_u64(span_of(config_value(config, service, "default_process_limit")), 1000000,
+			&limit)
+		       ? (int)limit
+		       : 100;
+}
+
+/* ---- services that Postern needs and the file does not have ---- */
+
+static void add_builtin(struct config *config, size_t index)
+{
+	static const char *const types[] = { "inet", "unix", "fifo", "unix-dgram", "pass" };
+	const char *service = builtins[index].service;
+	char *line = mem_printf("%s %s %s - y %d %d %s\n", service, types[builtins[index].type],
+				builtins[index].is_private ? "-" : "n", builtins[index].wakeup,
+				builtins[index].maxproc, builtins[index].program);
+	struct conf_report nobody = { 0 };
+
+	master_cf_parse(&config->services, span_of(line), &nobody);
+	/* `line` stays: the service refers to it as its source. */
+}
+
+static void add_builtins(struct config *config)
+{
+	for (size_t i = 0; i < ARRAY_LEN(builtins); i++) {
+		bool is_there = false;
+
+		for (size_t j = 0; j < config->services.count; j++)
+			is_there |= strcmp(config->services.services[j]->name, builtins[i].service) == 0;
+		if (!is_there)
+			add_builtin(config, i);
+	}
+}
+
+/* ---- checks ---- */
+
+static void check_program(struct config *config, const struct master_service *service)
+{
+	const char *file, *by = config_inside(service->command);
+	bool is_alone;
+
+	if (by != NULL) {
+		(void)buf_printf(&config->notes, "%s, line %d: %s needs no process here: %s\n",
+				 service->file, service->line, service->command, by);
+		return;
+	}
+	if (!config_program(service->command, &file, &is_alone)) {
+		(void)buf_printf(&config->errors,
+				 "%s, line %d: unknown program \"%s\": expected one of Postern's daemons\n",
+				 service->file, service->line, service->command);
+		return;
+	}
+
+	char *path = mem_printf("%s/%s", config->daemon_directory, file);
+
+	if (access(path, X_OK) < 0)
+		(void)buf_printf(&config->errors, "%s, line %d: cannot run %s: %s\n", service->file,
+				 service->line, path, strerror(errno));
+	free(path);
+}
+
+static void check_values(struct config *config, const struct master_service *service)
+{
+	struct conf_report report = { take_problem, config, 0 };
+	enum conf_program program;
+	struct conf_scope scope = scope_of(config, service);
+
+	/* Without a service of its own the file is checked as the whole. */
+	if (service == NULL) {
+		conf_evaluate(&scope, CONF_EVERYBODY, &report, NULL, NULL);
+	} else if (service->overrides.count > 0 && conf_program_find(service->command, &program)) {
+		conf_evaluate(&scope, 1u << program, &report, NULL, NULL);
+	}
+}
+
+/* Daemon programs of another suite do not speak our language; ours are where we were installed. */
+static char *find_daemons(struct config *config)
+{
+	const char *set = config_value(config, NULL, "daemon_directory");
+	char *probe = mem_printf("%s/smtpd", set), *own = mem_printf("%s/postlogd", set);
+	bool is_foreign = access(probe, X_OK) == 0 && access(own, X_OK) != 0;
+
+	is_foreign = is_foreign || access(own, X_OK) != 0;
+	free(probe);
+	free(own);
+	if (!is_foreign)
+		return mem_dup_str(set);
+	(void)buf_printf(&config->notes, "daemon_directory = %s holds no programs of Postern: using %s\n",
+			 set, POSTERN_DAEMON_DIRECTORY);
+	return mem_dup_str(POSTERN_DAEMON_DIRECTORY);
+}
+
+static void look_up_user(struct config *config, const char *parameter, enum jail_uid id)
+{
+	const char *name = config_value(config, NULL, parameter);
+	const struct passwd *user = getpwnam(name);
+
+	if (user == NULL) {
+		(void)buf_printf(&config->errors, "%s = %s: there is no such user (\"make users\" or the "
+				 "package makes Postern's)\n", parameter, name);
+	} else if (user->pw_uid == 0) {
+		(void)buf_printf(&config->errors, "%s = %s: this may not be the superuser\n",
+				 parameter, name);
+	} else {
+		config->ids[id].uid = user->pw_uid;
+		config->ids[id].gid = user->pw_gid;
+	}
+}
+
+static void look_up_ids(struct config *config)
+{
+	const char *group_name = config_value(config, NULL, "setgid_group");
+	const struct group *group;
+
+	config->is_single_uid = geteuid() != 0;
+	config->setgid_gid = getegid();
+	if (config->is_single_uid)
+		return;
+	look_up_user(config, "mail_owner", JAIL_UID_QUEUE);
+	look_up_user(config, "network_owner", JAIL_UID_NET);
+	look_up_user(config, "auth_owner", JAIL_UID_AUTH);
+	look_up_user(config, "secret_owner", JAIL_UID_SECRET);
+	group = getgrnam(group_name);
+	if (group != NULL)
+		config->setgid_gid = group->gr_gid;
+	else
+		(void)buf_printf(&config->errors, "setgid_group = %s: there is no such group\n",
+				 group_name);
+}
+
+static void check_queue_directory(struct config *config)
+{
+	struct stat st;
+
+	if (stat(config->queue_directory, &st) < 0)
+		(void)buf_printf(&config->errors, "queue_directory = %s: %s\n", config->queue_directory,
+				 strerror(errno));
+	else if (!S_ISDIR(st.st_mode))
+		(void)buf_printf(&config->errors, "queue_directory = %s: not a directory\n",
+				 config->queue_directory);
+}
+
+bool config_read(struct config *config, const char *directory)
+{
+	struct conf_report report = { take_problem, config, 0 };
+	char *main_cf = mem_printf("%s/main.cf", directory);
+	char *master_cf = mem_printf("%s/master.cf", directory);
+
+	*config = (struct config){ .directory = directory };
+	buf_init(&config->errors, MESSAGES_MAX);
+	buf_init(&config->notes, MESSAGES_MAX);
+	conf_computed_reset();
+	if (!conf_dict_read(&config->main, main_cf, &report))
+		(void)buf_printf(&config->errors, "open %s: %s\n", main_cf, strerror(errno));
+	if (!master_cf_read(&config->services, master_cf, &report))
+		(void)buf_printf(&config->errors, "open %s: %s\n", master_cf, strerror(errno));
+	free(main_cf);
+	free(master_cf);
+	if (config->errors.length > 0)
+		return false;
+	config->queue_directory = mem_dup_str(config_value(config, NULL, "queue_directory"));
+	config->daemon_directory = find_daemons(config);
+	look_up_ids(config);
+	check_queue_directory(config);
+	check_values(config, NULL);
+	add_builtins(config);
+	for (size_t i = 0; i < config->services.count; i++) {
+		if (config->services.services[i]->is_replaced)
+			continue;
+		check_program(config, config->services.services[i]);
+		check_values(config, config->services.services[i]);
+	}
+	return config->errors.length == 0;
+}
+
+void config_free(struct config *config)
+{
+	conf_dict_done(&config->main);
+	master_cf_done(&config->services);
+	buf_done(&config->errors);
+	buf_done(&config->notes);
+	free(config->queue_directory);
+	free(config->daemon_directory);
+	*config = (struct config){ 0 };
+}
+
+struct conf_snapshot *config_snapshot(struct config *config, const struct master_service *service,
+				      struct buf *errors)
+{
+	struct conf_report report = { take_problem, config, 0 };
+	struct conf_scope scope = scope_of(config, service);
+	enum conf_program program;
+
+	if (!conf_program_find(service->command, &program)) {
+		(void)buf_printf(errors, "%s: unknown program\n", service->command);
+		return NULL;
+	}
+	return conf_snapshot_new(&scope, program, &report);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef MASTER_CONFIG_H
+#define MASTER_CONFIG_H
+
+/*
+ * What master.cf and main.cf want, checked as a whole before anything is changed: a reload with a
+ * broken file leaves the running system as it is.
+ */
+
+#include "conf/load.h"
+#include "conf/master_cf.h"
+#include "conf/snapshot.h"
+#include "proc/jail.h"
+
+struct config {
+	const char *directory;
+	struct conf_dict main;
+	struct master_cf services;
+	struct buf errors; /* one line each; empty when it is good */
+	struct buf notes;  /* warnings and notes, one line each */
+
+	/* Looked up. */
+	char *queue_directory, *daemon_directory;
+	struct {
+		uid_t uid;
+		gid_t gid;
+	} ids[JAIL_UIDS];
+	gid_t setgid_gid;
+	bool is_single_uid; /* not started by root */
+};
+
+/* Reads and checks both files. False when config->errors says why it cannot be used. */
+MUST_USE bool config_read(struct config *config, const char *directory);
+void config_free(struct config *config);
+
+/* A parameter as `service` sees it (NULL: as main.cf has it), expanded; borrowed for good. */
+const char *config_value(const struct config *config, const struct master_service *service,
+			 const char *name);
+
+/* How many processes the service may have; 0: no limit. */
+int config_maxproc(const struct config *config, const struct master_service *service);
+
+/* Whether its process shall be chrooted, by the chroot column. */
+bool config_is_chrooted(const struct master_service *service);
+
+/* The program's row: its file and whether it must be alone; false when it is not one of ours. */
+bool config_program(const char *command, const char **ret_file, bool *ret_is_alone);
+
+/* What does the job of a program of Postfix that has no process here, or NULL. */
+const char *config_inside(const char *command);
+
+/* The snapshot of a service, to be completed by the caller. NULL with a line in `errors`. */
+struct conf_snapshot *config_snapshot(struct config *config, const struct master_service *service,
+				      struct buf *errors);
+
+#endif

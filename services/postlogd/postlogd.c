@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * postlogd: writes everybody's log lines to maillog_file, to standard output (/dev/stdout), or to
+ * syslog. Daemons write to a pipe that master holds, so that nothing is lost while this
+ * program is exchanged; commands send datagrams to public/postlog. What comes in is other
+ * programs' text: only well-formed records are taken, one line each.
+ *
+ * Runs as uid net, opens its file as root before. Manual: postlogd(8).
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/event.h"
+#include "base/log.h"
+#include "conf/conf.h"
+#include "proc/service.h"
+#include "services/postlogd/record.h"
+
+enum { PIPE_READ_BYTES = 64 * 1024, DATAGRAMS_AT_ONCE = 64 };
+
+static struct {
+	int file;   /* -1: syslog */
+	int syslog; /* connected datagram socket */
+	char host[256];
+	struct buf pending; /* bytes of the pipe that end in no line end yet */
+	struct buf out;
+	struct event_fd pipe_watch;
+} state = { .file = -1, .syslog = -1 };
+
+static void open_syslog(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
+
+	state.syslog = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (state.syslog >= 0 &&
+	    connect(state.syslog, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		(void)close(state.syslog);
+		state.syslog = -1;
+	}
+}
+
+static void prepare(void)
+{
+	if (gethostname(state.host, sizeof(state.host) - 1) < 0)
+		(void)snprintf(state.host, sizeof(state.host), "localhost");
+	buf_init(&state.pending, PIPE_READ_BYTES * 2);
+	buf_init(&state.out, PIPE_READ_BYTES * 4);
+	if (*conf->maillog_file == '\0') {
+		open_syslog();
+		return;
+	}
+	state.file = open(conf->maillog_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
+	if (state.file < 0)
+		fatal("maillog_file %s: %s", conf->maillog_file, strerror(errno));
+}
+
+static void write_out(void)
+{
+	size_t done = 0;
+
+	while (state.file >= 0 && done < state.out.length) {
+		ssize_t size = write(state.file, state.out.data + done, state.out.length - done);
+
+		if (size < 0 && errno == EINTR)
+			continue;
+		if (size <= 0)
+			break; /* a full disk: the lines are lost, mail goes on */
+		done += (size_t)size;
+	}
+	buf_reset(&state.out);
+}
+
+static void send_to_syslog(const struct log_record *record)
+{
+	static const char severities[] = "i\x06w\x04" "e\x03" "f\x02p\x02";
+	enum { FACILITY_MAIL = 2 << 3 };
+	struct buf line = BUF_INIT(LOG_LINE_MAX * 2);
+	const char *found = strchr(severities, record->severity);
+
+	if (state.syslog < 0)
+		open_syslog();
+	(void)buf_printf(&line, "<%d>", FACILITY_MAIL | (found != NULL ? found[1] : 6));
+	log_record_format(&line, record, "");
+	/* syslog(3)'s form has no host name between time and tag. */
+	if (state.syslog >= 0 && send(state.syslog, line.data, line.length - 1, MSG_NOSIGNAL) < 0 &&
+	    errno != EAGAIN) {
+		(void)close(state.syslog);
+		state.syslog = -1;
+	}
+	buf_done(&line);
+}
+
+static void take_record(struct span line)
+{
+	struct log_record record;
+
+	if (!log_record_parse(line, &record))
+		return;
+	if (state.file >= 0)
+		log_record_format(&state.out, &record, state.host);
+	else
+		send_to_syslog(&record);
+}
+
+/* One read of the pipe, and the whole lines of it. False when nothing more is there now. */
+static bool read_pipe(void)
+{
+	char *room = buf_room(&state.pending, PIPE_READ_BYTES);
+	ssize_t size = read(service.log_fd, room, PIPE_READ_BYTES);
+	size_t at;
+
+	if (size <= 0)
+		return false;
+	buf_grew(&state.pending, (size_t)size);
+
+	struct span rest = buf_span(&state.pending);
+
+	while (span_chr(rest, '\n', &at)) {
+		take_record(span_first(rest, at));
+		rest = span_from(rest, at + 1);
+	}
+	/* Writers send whole lines; what is no line by now never will be one. */
+	buf_consume(&state.pending, rest.n < LOG_LINE_MAX ? state.pending.length - rest.n
+							  : state.pending.length);
+	write_out();
+	return true;
+}
+
+static void on_pipe(struct event_fd *watch, unsigned events)
+{
+	(void)watch;
+	(void)events;
+	(void)read_pipe();
+}
+
+static void on_datagrams(int fd)
+{
+	char line[LOG_LINE_MAX];
+
+	for (int i = 0; i < DATAGRAMS_AT_ONCE; i++) {
+		ssize_t size = recv(fd, line, sizeof(line), MSG_DONTWAIT | MSG_TRUNC);
+
+		if (size < 0)
+			break;
+		if ((size_t)size <= sizeof(line))
+			take_record(span_trim_right((struct span){ line, (size_t)size }));
+	}
+	write_out();
+}
+
+static void start(void)
+{
+	if (service.log_fd < 0)
+		fatal("master gave no log pipe");
+	event_watch(&state.pipe_watch, service.log_fd, EPOLLIN, on_pipe);
+}
+
+/* Everything that was said before is written before this generation ends. */
+static void on_drain(void)
+{
+	while (read_pipe())
+		;
+	event_stop();
+}
+
+int main(int argc, char **argv)
+{
+	static const struct service_program program = {
+		.name = "postlogd",
+		.kind = SERVICE_LOOP,
+		.jail = { JAIL_UID_NET, JAIL_ROOT_NONE, JAIL_UNIX },
+		.prepare = prepare,
+		.start = start,
+		.on_datagrams = on_datagrams,
+		.on_drain = on_drain,
+	};
+
+	return service_main(argc, argv, &program);
+}
