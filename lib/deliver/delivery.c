@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The agents' side of a delivery; see delivery.h and ipc/deliver.h. Runs in every delivery agent,
+ * with the agent's own rights. qmgr is trusted with what it asks; what a result says of the
+ * far side is remote text and is cleaned for the log.
+ */
+
+#include "deliver/delivery.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "conf/conf.h"
+#include "deliver/delays.h"
+#include "ipc/channel.h"
+#include "proc/service.h"
+#include "table/maps.h"
+
+enum {
+	WAIT_SLICE_MS = 1000,     /* how soon an idle worker sees that the service drains */
+	REPORT_LIMIT_MS = 3600 * 1000, /* a new qmgr comes long before */
+	OUTCOMES_MAX = 122880,    /* of deliver_result */
+	OUTCOME_MAX = 16 * 1024,  /* one encoded outcome is shorter */
+	REASON_MAX = 4096,
+	HOP_REASON_MAX = 2048,
+};
+
+static struct {
+	struct maps *status_filter;
+	struct ipc_channel results;
+	bool has_results;
+} deliver;
+
+void deliver_prepare(const char *title, const char *status_filter)
+{
+	struct buf error = BUF_INIT(1024);
+
+	deliver.status_filter = maps_open(title, span_of(status_filter), TABLE_IN_JAIL, &error);
+	if (deliver.status_filter == NULL)
+		fatal("%s", buf_str(&error));
+	buf_done(&error);
+}
+
+/* ---- outcomes ---- */
+
+struct deliver_outcome deliver_by_status(const char *status, struct span reason)
+{
+	struct deliver_outcome outcome = { .action = status[0] == '2'   ? DSN_DELIVERED
+						     : status[0] == '5' ? DSN_FAILED
+									: DSN_DELAYED,
+					   .reason = reason };
+
+	(void)snprintf(outcome.status, sizeof(outcome.status), "%s", status);
+	return outcome;
+}
+
+struct deliver_outcome deliver_sent(struct span reason)
+{
+	return deliver_by_status("2.0.0", reason);
+}
+
+struct deliver_outcome deliver_deferred(const char *status, struct span reason)
+{
+	struct deliver_outcome outcome = deliver_by_status(status, reason);
+
+	outcome.action = DSN_DELAYED;
+	return outcome;
+}
+
+struct deliver_outcome deliver_failed(const char *status, struct span reason)
+{
+	struct deliver_outcome outcome = deliver_by_status(status, reason);
+
+	outcome.action = DSN_FAILED;
+	return outcome;
+}
+
+bool deliver_is_probe(const struct delivery *delivery)
+{
+	return (delivery->request.flags & DELIVER_VERIFY) != 0;
+}
+
+static bool is_success(enum dsn_action action)
+{
+	return action == DSN_DELIVERED || action == DSN_RELAYED || action == DSN_EXPANDED;
+}
+
+/*
+ * X_delivery_status_filter: the table is asked for "STATUS REASON" and may answer with the like.
+ * `text` keeps the answer. A success stays one, and so does a failure, of whichever kind.
+ */
+static void filter_status(struct deliver_outcome *outcome, struct buf *text)
+{
+	char status[DSN_STATUS_SIZE];
+	struct span value, reason;
+	enum table_status found;
+
+	if (deliver.status_filter == NULL || maps_is_empty(deliver.status_filter))
+		return;
+	(void)buf_printf(text, "%s %.*s", outcome->status, SPAN_ARG(outcome->reason));
+	found = maps_find(deliver.status_filter, NULL, buf_span(text), false, &value);
+	if (found == TABLE_ERROR)
+		log_warn("%s: %s", maps_title(deliver.status_filter),
+			 maps_error(deliver.status_filter));
+	if (found != TABLE_FOUND)
+		return;
+	dsn_split(value, "", status, &reason);
+	if (status[0] == '\0' || reason.n == 0 ||
+	    (status[0] == '2') != (outcome->status[0] == '2')) {
+		log_warn("%s: bad status replacement: \"%s\" for \"%s\"",
+			 maps_title(deliver.status_filter), log_clean(value),
+			 log_clean(buf_span(text)));
+		return;
+	}
+	buf_reset(text);
+	(void)buf_add(text, reason);
+	outcome->reason = buf_span(text);
+	if (status[0] != '2')
+		outcome->action = status[0] == '5' ? DSN_FAILED : DSN_DELAYED;
+	(void)snprintf(outcome->status, sizeof(outcome->status), "%s", status);
+	outcome->diagnostic = outcome->diagnostic_type = (struct span){ NULL, 0 };
+}
+
+/* The word behind status=, after the outcome was made what a probe or soft_bounce asks for. */
+static const char *settle(const struct delivery *delivery, struct deliver_outcome *outcome)
+{
+	if (deliver_is_probe(delivery)) {
+		bool is_good = is_success(outcome->action);
+
+		outcome->action = is_good ? DSN_DELIVERABLE : DSN_UNDELIVERABLE;
+		return is_good ? "deliverable" : "undeliverable";
+	}
+	if (outcome->action == DSN_FAILED && conf->soft_bounce) {
+		dsn_soften(outcome->status);
+		outcome->action = DSN_DELAYED;
+		return "SOFTBOUNCE";
+	}
+	if (outcome->action == DSN_FAILED)
+		return "bounced";
+	return is_success(outcome->action) ? "sent" : "deferred";
+}
+
+static void add_delays(struct buf *line, const struct delivery *delivery)
+{
+	int digits = conf->delay_logging_resolution_limit;
+	int64_t now = clock_wall_now().us;
+	int64_t arrival = delivery->request.arrival_us, active = delivery->request.active_us;
+	int64_t connected = delivery->connected.us;
+	int64_t transfer = connected != 0 ? connected : delivery->handoff.us;
+
+	(void)buf_text(line, ", delay=");
+	delay_format(line, now - arrival, digits);
+	(void)buf_text(line, ", delays=");
+	delay_format(line, active - arrival, digits);
+	(void)buf_char(line, '/');
+	delay_format(line, delivery->handoff.us - active, digits);
+	(void)buf_char(line, '/');
+	delay_format(line, transfer - delivery->handoff.us, digits);
+	(void)buf_char(line, '/');
+	delay_format(line, now - transfer, digits);
+}
+
+static void log_outcome(const struct delivery *delivery, const struct msg_rcpt *rcpt,
+			const struct deliver_outcome *outcome, const char *word)
+{
+	struct buf line = BUF_INIT(LOG_LINE_MAX * 2);
+
+	(void)buf_printf(&line, "%s: to=<%s>", delivery->id, log_clean(rcpt->address));
+	if (rcpt->orig_address.n > 0 && !span_eq_nocase(rcpt->address, rcpt->orig_address))
+		(void)buf_printf(&line, ", orig_to=<%s>", log_clean(rcpt->orig_address));
+	(void)buf_printf(&line, ", relay=%s",
+			 outcome->relay.n > 0 ? log_clean(outcome->relay) : delivery->agent->relay);
+	if (outcome->connection_uses > 1)
+		(void)buf_printf(&line, ", conn_use=%u", outcome->connection_uses);
+	add_delays(&line, delivery);
+	(void)buf_printf(&line, ", dsn=%s, status=%s (%s)", outcome->status, word,
+			 log_clean(outcome->reason));
+	log_info("%s", buf_str(&line));
+	buf_done(&line);
+}
+
+/* ---- to qmgr ---- */
+
+static void send_result(struct delivery *delivery, bool is_final)
+{
+	struct msg_deliver_result result = {
+		.token = delivery->request.token,
+		.queue_id = delivery->request.queue_id,
+		.hop_status = span_of(delivery->hop_status),
+		.hop_reason = buf_span(&delivery->hop_reason),
+		.is_final = is_final,
+		.outcomes = buf_span(&delivery->outcomes),
+	};
+
+	if (!deliver.has_results) {
+		ipc_attach(&deliver.results, service.results_fd);
+		deliver.has_results = true;
+	}
+	/* Without a result qmgr would deliver again: better to wait for the next qmgr. */
+	if (IPC_SEND(&deliver.results, deliver_result, &result, -1,
+		     clock_in_ms(REPORT_LIMIT_MS)) != IPC_OK)
+		fatal("%s: cannot report to qmgr: %s", delivery->id, strerror(errno));
+	buf_reset(&delivery->outcomes);
+}
+
+void deliver_report(struct delivery *delivery, const struct msg_rcpt *rcpt,
+		    const struct deliver_outcome *given)
+{
+	struct deliver_outcome outcome = *given;
+	struct buf text = BUF_INIT(REASON_MAX * 2);
+	const char *word;
+
+	outcome.reason = span_first(outcome.reason, REASON_MAX);
+	filter_status(&outcome, &text);
+	word = settle(delivery, &outcome);
+	log_outcome(delivery, rcpt, &outcome, word);
+
+	struct msg_outcome message = {
+		.offset = rcpt->offset,
+		.action = outcome.action,
+		.address = rcpt->address,
+		.orig_address = rcpt->orig_address,
+		.orcpt = rcpt->orcpt,
+		.notify = rcpt->notify,
+		.status = span_of(outcome.status),
+		.reason = span_first(outcome.reason, REASON_MAX),
+		.remote_mta = span_first(outcome.remote_mta, 512),
+		.diagnostic_type = outcome.diagnostic_type,
+		.diagnostic = span_first(outcome.diagnostic, REASON_MAX),
+		.size = queue_message_size(&delivery->header),
+	};
+
+	if (buf_span(&delivery->outcomes).n + OUTCOME_MAX > OUTCOMES_MAX)
+		send_result(delivery, false);
+	if (!msg_outcome_encode(&delivery->outcomes, &message))
+		panic("%s: an outcome does not fit its limits", delivery->id);
+	buf_done(&text);
+}
+
+void deliver_report_all(struct delivery *delivery, const struct deliver_outcome *outcome)
+{
+	for (size_t i = 0; i < delivery->rcpt_count; i++)
+		deliver_report(delivery, &delivery->rcpts[i], outcome);
+}
+
+void deliver_hop_trouble(struct delivery *delivery, const char *status, struct span reason)
+{
+	(void)snprintf(delivery->hop_status, sizeof(delivery->hop_status), "%s", status);
+	(void)buf_set(&delivery->hop_reason, span_first(reason, HOP_REASON_MAX));
+}
+
+/* ---- from qmgr ---- */
+
+/* Fills `delivery` from its request; false when the request is malformed. */
+static bool unpack(struct delivery *delivery)
+{
+	struct span rest = delivery->request.envelope;
+	size_t room = 0;
+
+	if (!msg_envelope_decode(&rest, &delivery->envelope) || rest.n > 0)
+		return false;
+	rest = delivery->request.rcpts;
+	while (rest.n > 0) {
+		if (delivery->rcpt_count == room) {
+			room = room > 0 ? room * 2 : 16;
+			delivery->rcpts = mem_resize(delivery->rcpts, room * sizeof(struct msg_rcpt));
+		}
+		if (!msg_rcpt_decode(&rest, &delivery->rcpts[delivery->rcpt_count++]))
+			return false;
+	}
+	delivery->id = arena_str(&delivery->arena, delivery->request.queue_id);
+	return true;
+}
+
+/* Whether the queue file can be used; else everybody is deferred: the fault is on our side. */
+static bool check_file(struct delivery *delivery)
+{
+	static const char *const reasons[] = {
+		[QUEUE_GOOD] = "", [QUEUE_UNFINISHED] = "queue file is not complete",
+		[QUEUE_DAMAGED] = "queue file is damaged", [QUEUE_IO_ERROR] = "queue file read error",
+	};
+	enum queue_check check = queue_read_header(delivery->fd, &delivery->header);
+	struct deliver_outcome outcome;
+
+	if (check == QUEUE_GOOD)
+		return true;
+	log_warn("%s: %s", delivery->id, reasons[check]);
+	outcome = deliver_deferred("4.3.0", span_of(reasons[check]));
+	deliver_report_all(delivery, &outcome);
+	return false;
+}
+
+static void forget(struct delivery *delivery)
+{
+	if (delivery->fd >= 0)
+		(void)close(delivery->fd);
+	free(delivery->rcpts);
+	buf_done(&delivery->outcomes);
+	buf_done(&delivery->hop_reason);
+	arena_done(&delivery->arena);
+}
+
+/* One request, received last on the channel. False: it was none, and the connection ends. */
+static bool serve_request(struct ipc_channel *channel, const struct deliver_agent *agent)
+{
+	struct delivery delivery = { .agent = agent, .handoff = clock_wall_now() };
+
+	delivery.fd = ipc_take_fd(channel);
+	buf_init(&delivery.outcomes, OUTCOMES_MAX);
+	buf_init(&delivery.hop_reason, HOP_REASON_MAX);
+	if (!IPC_GET(channel, deliver_request, &delivery.request) || delivery.fd < 0 ||
+	    !unpack(&delivery)) {
+		log_warn("malformed delivery request from qmgr");
+		forget(&delivery);
+		return false;
+	}
+	if (check_file(&delivery))
+		agent->deliver(&delivery);
+	send_result(&delivery, true);
+	forget(&delivery);
+	return true;
+}
+
+/* Waits for a request. IPC_TIMEOUT says that the service drains. */
+static enum ipc_status next_request(struct ipc_channel *channel, const struct deliver_agent *agent)
+{
+	struct clock_mono idle_end = agent->on_idle != NULL ? clock_in_ms(agent->idle_ms)
+							    : CLOCK_NEVER;
+	enum ipc_status status;
+
+	while ((status = ipc_recv(channel, clock_in_ms(WAIT_SLICE_MS))) == IPC_TIMEOUT) {
+		if (service_is_draining())
+			return IPC_TIMEOUT;
+		if (clock_is_past(idle_end)) {
+			agent->on_idle();
+			idle_end = CLOCK_NEVER;
+		}
+	}
+	return status;
+}
+
+void deliver_serve(int fd, const struct deliver_agent *agent)
+{
+	struct ipc_channel channel;
+	enum ipc_status status;
+
+	ipc_attach(&channel, fd);
+	while ((status = next_request(&channel, agent)) == IPC_OK)
+		if (!serve_request(&channel, agent))
+			break;
+	if (status == IPC_TIMEOUT) {
+		/* From here on qmgr cannot send; what it has sent is still served. */
+		(void)shutdown(fd, SHUT_RD);
+		while (ipc_recv(&channel, clock_in_ms(0)) == IPC_OK)
+			if (!serve_request(&channel, agent))
+				break;
+	}
+	ipc_close(&channel);
+}
