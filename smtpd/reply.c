@@ -16,6 +16,7 @@ const char *client_text(const struct session *s)
 	return text;
 }
 
+PRINTF_LIKE(2, 0)
 static void send_reply(struct session *s, const char *format, va_list args)
 {
 	struct buf text = BUF_INIT(4096);
