@@ -124,7 +124,7 @@ static void evaluate_named_dict(const struct conf_scope *scope, const struct con
 		const struct conf_param *pattern = conf_pattern_find(name);
 		const struct conf_param *param = pattern != NULL ? pattern : &user_defined;
 		uint32_t audience = pattern != NULL		     ? pattern->who :
-				    htab_get(classes, name) != NULL ? 1u << CONF_SMTPD :
+				    htab_get(classes, name) != NULL ? 1u << CONF_SMTPD | 1u << CONF_CONNECT :
 								      1u << CONF_PROXYMAP;
 		bool has_stress = false;
 

@@ -22,6 +22,7 @@ enum {
 #undef WHO_ENUM
 	ALL = (1 << CONF_PROGRAM_COUNT) - 1,
 	TLS = SMTPD | SMTP | FRONT | KEYSIGN | TLSMGR | POLICYFETCH,
+	SMTP_TWIN = SMTP | TLSMGR | KEYSIGN | CONNECT,
 	ROUTE = SMTPD | CLEANUP | QMGR | SMTP | LOCAL | VIRTUAL | VERIFY,
 };
 
@@ -36,13 +37,13 @@ static const struct conf_param params[] = {
 #define CHOICE(name, value, words, who, text) \
 	ROW(PARAM, CHOICE, #name, value, words, 0, 0, who, text, "", FIELD(name), CONF_NO_FIELD, false)
 #define SMTP_LMTP(type, name, twin, value, twin_value, min, max, text) \
-	ROW(PARAM, type, #name, value, "", min, max, SMTP | TLSMGR, text, "", FIELD(name), \
+	ROW(PARAM, type, #name, value, "", min, max, SMTP_TWIN, text, "", FIELD(name), \
 	    CONF_NO_FIELD, true) \
-	ROW(PARAM, type, #twin, twin_value, "", min, max, SMTP | TLSMGR, text, "", FIELD(twin), \
+	ROW(PARAM, type, #twin, twin_value, "", min, max, SMTP_TWIN, text, "", FIELD(twin), \
 	    FIELD(name), false)
 #define SMTP_LMTP_CHOICE(name, twin, value, twin_value, words, text) \
-	ROW(PARAM, CHOICE, #name, value, words, 0, 0, SMTP, text, "", FIELD(name), CONF_NO_FIELD, true) \
-	ROW(PARAM, CHOICE, #twin, twin_value, words, 0, 0, SMTP, text, "", FIELD(twin), FIELD(name), false)
+	ROW(PARAM, CHOICE, #name, value, words, 0, 0, SMTP_TWIN, text, "", FIELD(name), CONF_NO_FIELD, true) \
+	ROW(PARAM, CHOICE, #twin, twin_value, words, 0, 0, SMTP_TWIN, text, "", FIELD(twin), FIELD(name), false)
 #define ACCEPTED(type, name, value, min, max, text, reason) \
 	ROW(ACCEPTED, type, #name, value, "", min, max, 0, text, reason, CONF_NO_FIELD, \
 	    CONF_NO_FIELD, false)
