@@ -90,6 +90,12 @@ MUST_USE int service_connect(const char *name, struct clock_mono deadline);
 /* WORKERS: whether this generation ends, so that a session should close after its transaction. */
 bool service_is_draining(void);
 
+/*
+ * WORKERS: waits until `fd` has input or its peer has gone. False when the deadline passed, or
+ * when this generation ends: an idle client is then left alone, it will connect again.
+ */
+MUST_USE bool service_wait(int fd, struct clock_mono deadline);
+
 /* WORKERS: marks this worker's session with its peer, and counts the workers with that mark. */
 void service_set_peer(const char *peer);
 int service_count_peer(const char *peer);

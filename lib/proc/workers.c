@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -72,6 +73,18 @@ void workers_on_crash(workers_crashed_fn *on_crash)
 bool service_is_draining(void)
 {
 	return scoreboard != NULL && atomic_load(&scoreboard->is_draining);
+}
+
+bool service_wait(int fd, struct clock_mono deadline)
+{
+	struct pollfd p[2] = { { .fd = fd, .events = POLLIN },
+			       { .fd = template.drain_read, .events = POLLIN } };
+	int ready;
+
+	do {
+		ready = poll(p, 2, clock_poll_ms(deadline));
+	} while (ready < 0 && errno == EINTR);
+	return ready > 0 && p[0].revents != 0;
 }
 
 bool service_is_stressed(void)

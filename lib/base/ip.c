@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* IP addresses and networks; see ip.h. */
+
+#include "base/ip.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+bool ip_parse(struct span text, struct ip_addr *ret_addr)
+{
+	struct ip_addr addr = { .is_v6 = span_has(text, ':') };
+	char copy[IP_TEXT_MAX];
+
+	if (text.n == 0 || text.n >= sizeof(copy) || span_has(text, '\0'))
+		return false;
+	memcpy(copy, text.p, text.n);
+	copy[text.n] = '\0';
+	if (inet_pton(addr.is_v6 ? AF_INET6 : AF_INET, copy, addr.bytes) != 1)
+		return false;
+	*ret_addr = addr;
+	return true;
+}
+
+void ip_text(const struct ip_addr *addr, char ret_text[IP_TEXT_MAX])
+{
+	if (inet_ntop(addr->is_v6 ? AF_INET6 : AF_INET, addr->bytes, ret_text, IP_TEXT_MAX) == NULL)
+		ret_text[0] = '\0';
+}
+
+/* The first `bits` bits of an address, as the byte mask at `index`. */
+static uint8_t mask_byte(unsigned bits, size_t index)
+{
+	if (bits >= (index + 1) * 8)
+		return 0xff;
+	if (bits <= index * 8)
+		return 0;
+	return (uint8_t)(0xff00u >> (bits - index * 8));
+}
+
+/* Takes the brackets off "[a]", "[a]/n" and "[a/n]" and splits at the "/". */
+static bool split_net(struct span text, struct span *ret_addr, struct span *ret_bits)
+{
+	struct span addr = text, bits = { NULL, 0 };
+	bool is_bracketed = text.n > 0 && text.p[0] == '[';
+
+	if (is_bracketed) {
+		struct span tail;
+
+		if (!span_cut(span_from(text, 1), ']', &addr, &tail))
+			return false;
+		if (tail.n > 0 && (tail.p[0] != '/' || span_has(addr, '/')))
+			return false;
+		if (tail.n > 0) {
+			*ret_addr = addr;
+			*ret_bits = span_from(tail, 1);
+			return ret_bits->n > 0;
+		}
+	}
+	if (span_has(addr, '/')) {
+		(void)span_cut(addr, '/', &addr, &bits);
+		if (bits.n == 0)
+			return false;
+	}
+	*ret_addr = addr;
+	*ret_bits = bits;
+	return true;
+}
+
+bool ip_net_parse(struct span text, struct ip_net *ret_net, struct buf *ret_error)
+{
+	struct span addr, bits;
+	struct ip_net net;
+	uint64_t prefix;
+
+	buf_reset(ret_error);
+	if (!split_net(text, &addr, &bits) || !ip_parse(addr, &net.addr)) {
+		buf_printf(ret_error, "bad address pattern: \"%.*s\"", SPAN_ARG(text));
+		return false;
+	}
+	prefix = net.addr.is_v6 ? 128 : 32;
+	if (bits.n > 0 && !span_u64(bits, prefix, &prefix)) {
+		buf_printf(ret_error, "bad mask length in \"%.*s\"", SPAN_ARG(text));
+		return false;
+	}
+	net.prefix_bits = (unsigned)prefix;
+
+	struct ip_net masked = net;
+	size_t size = net.addr.is_v6 ? 16 : 4;
+
+	for (size_t i = 0; i < size; i++)
+		masked.addr.bytes[i] &= mask_byte(net.prefix_bits, i);
+	if (memcmp(masked.addr.bytes, net.addr.bytes, size) != 0) {
+		char better[IP_TEXT_MAX];
+
+		ip_text(&masked.addr, better);
+		buf_printf(ret_error,
+			   "non-null host address bits in \"%.*s\", perhaps you should use \"%s/%u\" instead",
+			   SPAN_ARG(text), better, net.prefix_bits);
+		return false;
+	}
+	*ret_net = net;
+	return true;
+}
+
+bool ip_net_has(const struct ip_net *net, const struct ip_addr *addr)
+{
+	size_t size = net->addr.is_v6 ? 16 : 4;
+
+	if (net->addr.is_v6 != addr->is_v6)
+		return false;
+	for (size_t i = 0; i < size && i * 8 < net->prefix_bits; i++)
+		if ((addr->bytes[i] & mask_byte(net->prefix_bits, i)) != net->addr.bytes[i])
+			return false;
+	return true;
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef NET_DNS_H
+#define NET_DNS_H
+
+/*
+ * Asking the dns service (dns(8)): the only way to the DNS for programs in a jail. One
+ * connection a process, opened at the first question; a service that does not answer in time is
+ * a temporary failure.
+ */
+
+#include "base/clock.h"
+#include "ipc/messages.h"
+
+enum dns_type {
+	DNS_A = 1,
+	DNS_NS = 2,
+	DNS_CNAME = 5,
+	DNS_PTR = 12,
+	DNS_MX = 15,
+	DNS_TXT = 16,
+	DNS_AAAA = 28,
+	DNS_SRV = 33,
+	DNS_TLSA = 52,
+};
+
+enum dns_flag {
+	DNS_WITH_HOSTS = 1 << 0, /* /etc/hosts first, for A, AAAA and PTR (smtp_host_lookup native) */
+	DNS_WANT_SECURE = 1 << 1, /* DNSSEC: say whether the answer was validated */
+};
+
+enum dns_status {
+	DNS_FOUND,
+	DNS_NO_NAME,   /* NXDOMAIN */
+	DNS_NO_DATA,   /* the name is there, records of that type are not */
+	DNS_TEMPORARY, /* SERVFAIL, REFUSED, timeout, no service */
+	DNS_INVALID,   /* no name to ask for, or the answer was none to believe */
+};
+
+/* What rcode of dns_answer is beyond the protocol's own. */
+enum dns_failure { DNS_FAIL_TIMEOUT = 65536, DNS_FAIL_SERVER, DNS_FAIL_NAME };
+
+enum { DNS_RECORDS_MAX = 100 };
+
+struct dns_result {
+	enum dns_status status;
+	uint32_t rcode;
+	uint32_t ttl_s;
+	bool is_secure;
+	struct span canonical_name; /* end of the CNAME chain, or the name asked for */
+	struct msg_dns_record *records;
+	size_t count; /* at most DNS_RECORDS_MAX */
+	struct buf wire; /* what the spans point into */
+	char reason[256]; /* for logs and bounces: "Host or domain name not found. Name service
+			     error for name=x type=MX: Host not found" */
+};
+
+/*
+ * Looks `name` up. *ret is zeroed before its first use, is overwritten at each, and freed by
+ * dns_result_done(). The same status is returned and stored.
+ */
+enum dns_status dns_lookup(struct span name, enum dns_type type, unsigned flags,
+			   struct clock_mono deadline, struct dns_result *ret);
+void dns_result_done(struct dns_result *result);
+
+/* The name to ask for PTR records of a numeric address; false when it is none. */
+MUST_USE bool dns_reverse_name(struct span address, struct buf *out);
+
+#endif
