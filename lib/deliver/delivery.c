@@ -22,7 +22,7 @@
 #include "table/maps.h"
 
 enum {
-	WAIT_SLICE_MS = 1000,     /* how soon an idle worker sees that the service drains */
+	REQUEST_LIMIT_MS = 1000,  /* a packet is there at once */
 	REPORT_LIMIT_MS = 3600 * 1000, /* a new qmgr comes long before */
 	OUTCOMES_MAX = 122880,    /* of deliver_result */
 	OUTCOME_MAX = 16 * 1024,  /* one encoded outcome is shorter */
@@ -331,9 +331,8 @@ static enum ipc_status next_request(struct ipc_channel *channel, const struct de
 {
 	struct clock_mono idle_end = agent->on_idle != NULL ? clock_in_ms(agent->idle_ms)
 							    : CLOCK_NEVER;
-	enum ipc_status status;
 
-	while ((status = ipc_recv(channel, clock_in_ms(WAIT_SLICE_MS))) == IPC_TIMEOUT) {
+	while (!service_wait(channel->fd, idle_end)) {
 		if (service_is_draining())
 			return IPC_TIMEOUT;
 		if (clock_is_past(idle_end)) {
@@ -341,7 +340,7 @@ static enum ipc_status next_request(struct ipc_channel *channel, const struct de
 			idle_end = CLOCK_NEVER;
 		}
 	}
-	return status;
+	return ipc_recv(channel, clock_in_ms(REQUEST_LIMIT_MS));
 }
 
 void deliver_serve(int fd, const struct deliver_agent *agent)
