@@ -54,6 +54,7 @@ COMMANDS := $(sort $(patsubst commands/%.c,%,$(wildcard commands/*.c)) \
 sources_of = $(extra_$(1)) $(wildcard $(1)/*.c services/$(1)/*.c local/$(1)/*.c commands/$(1)/*.c commands/$(1).c)
 # Sources that a program takes from another folder.
 extra_postern := master/config.c
+extra_postalias := $(filter-out %/postmap.c,$(wildcard commands/postmap/*.c))
 objects_of = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
 LIBS_BASE := -lpcre2-8 -licuuc -lseccomp
@@ -62,6 +63,7 @@ LIBS_proxymap := $(LIBS_TABLES)
 LIBS_postmap := $(LIBS_TABLES)
 LIBS_postalias := $(LIBS_TABLES)
 LIBS_dns := -lcares
+LIBS_postconf := $(LIBS_TABLES) -lcrypto
 
 PROGRAMS := $(addprefix $(BUILD)/bin/,$(DAEMONS) $(COMMANDS))
 LIBRARY := $(BUILD)/libpostern.a

@@ -33,10 +33,13 @@ bool lines_next(struct lines *lines, struct span *ret_line, unsigned *ret_number
 		if (!says_nothing(line)) {
 			if (is_open && !ascii_is_blank(line.p[0]))
 				break;
-			if (!is_open)
+			if (!is_open) {
 				*ret_number = number;
+				lines->source.p = line.p;
+			}
 			is_open = true;
 			(void)buf_add(&lines->text, line);
+			lines->source.n = (size_t)(rest.p - lines->source.p);
 		}
 		lines->rest = rest;
 		lines->next_line = number + 1;

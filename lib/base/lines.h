@@ -14,6 +14,7 @@ struct lines {
 	struct span rest;
 	struct buf text;
 	unsigned next_line; /* number of the first line of `rest`, from 1 */
+	struct span source; /* what lines_next() made its result of, line ends included */
 };
 
 /* `text` is borrowed until lines_done(). */

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/lines.h"
 #include "base/mem.h"
 
 void conf_report(struct conf_report *report, enum conf_severity severity, const char *file,
@@ -121,38 +122,40 @@ static void warn_about_comment(const struct conf_dict *dict, struct span name, s
 		}
 }
 
+static void parse_line(struct conf_dict *dict, struct span line, int number,
+		       struct conf_report *report)
+{
+	struct span name, value;
+	const char *wrong;
+
+	if (ascii_is_blank(line.p[0])) {
+		conf_report(report, CONF_IS_WARNING, dict->file, number, "",
+			    "logical line must not start with whitespace: \"%.*s\"",
+			    SPAN_ARG(span_first(line, 30)));
+		return;
+	}
+	wrong = conf_assignment_parse(line, &name, &value);
+	if (wrong != NULL) {
+		conf_report(report, CONF_IS_ERROR, dict->file, number, "", "%s: \"%.*s\"", wrong,
+			    SPAN_ARG(span_first(line, 100)));
+		return;
+	}
+	warn_about_comment(dict, name, value, number, report);
+	conf_dict_set(dict, name, value, number, report);
+}
+
 void conf_dict_parse(struct conf_dict *dict, struct span text, struct conf_report *report)
 {
-	struct conf_lines lines;
+	struct lines lines;
+	struct span line;
+	unsigned number;
 
 	if (dict->file == NULL)
 		dict->file = mem_dup_str("main.cf");
-	conf_lines_init(&lines, text);
-	while (conf_lines_next(&lines)) {
-		struct span line = buf_span(&lines.text), name, value;
-		const char *wrong;
-
-		if (buf_is_over(&lines.text)) {
-			conf_report(report, CONF_IS_ERROR, dict->file, lines.line, "",
-				    "logical line is longer than %d bytes", CONF_LINE_MAX);
-			continue;
-		}
-		if (ascii_is_blank(line.p[0])) {
-			conf_report(report, CONF_IS_WARNING, dict->file, lines.line, "",
-				    "logical line must not start with whitespace: \"%.*s\"",
-				    SPAN_ARG(span_first(line, 30)));
-			continue;
-		}
-		wrong = conf_assignment_parse(line, &name, &value);
-		if (wrong != NULL) {
-			conf_report(report, CONF_IS_ERROR, dict->file, lines.line, "", "%s: \"%.*s\"",
-				    wrong, SPAN_ARG(span_first(span_trim_right(line), 100)));
-			continue;
-		}
-		warn_about_comment(dict, name, value, lines.line, report);
-		conf_dict_set(dict, name, value, lines.line, report);
-	}
-	conf_lines_done(&lines);
+	lines_init(&lines, text);
+	while (lines_next(&lines, &line, &number))
+		parse_line(dict, line, (int)number, report);
+	lines_done(&lines);
 }
 
 bool conf_file_read(const char *path, struct buf *ret_text)
@@ -197,51 +200,4 @@ bool conf_dict_read(struct conf_dict *dict, const char *path, struct conf_report
 	conf_dict_parse(dict, buf_span(&text), report);
 	buf_done(&text);
 	return true;
-}
-
-void conf_lines_init(struct conf_lines *lines, struct span text)
-{
-	*lines = (struct conf_lines){ .rest = text, .next_line = 1 };
-	buf_init(&lines->text, CONF_LINE_MAX);
-}
-
-void conf_lines_done(struct conf_lines *lines)
-{
-	buf_done(&lines->text);
-}
-
-static bool is_skipped(struct span line)
-{
-	struct span text = span_trim(line);
-
-	return text.n == 0 || text.p[0] == '#';
-}
-
-bool conf_lines_next(struct conf_lines *lines)
-{
-	struct span line, rest = lines->rest;
-	int number = lines->next_line;
-	bool has_text = false;
-
-	buf_reset(&lines->text);
-	while (span_line(&rest, &line)) {
-		if (is_skipped(line)) {
-			number++;
-			continue;
-		}
-		if (has_text && !ascii_is_blank(line.p[0]))
-			break;
-		if (!has_text) {
-			lines->source.p = line.p;
-			lines->line = number;
-			has_text = true;
-		}
-		buf_add(&lines->text, line);
-		lines->last_line = number++;
-		lines->rest = rest;
-		lines->next_line = number;
-		lines->source.n = (size_t)((rest.p != NULL ? rest.p : line.p + line.n) -
-					   lines->source.p);
-	}
-	return has_text;
 }

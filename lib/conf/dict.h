@@ -52,10 +52,7 @@ struct conf_dict {
 	char *file; /* as messages name it */
 };
 
-enum {
-	CONF_FILE_MAX = 16 * 1024 * 1024, /* bytes of a configuration file */
-	CONF_LINE_MAX = 1024 * 1024, /* bytes of a logical line */
-};
+enum { CONF_FILE_MAX = 16 * 1024 * 1024 }; /* bytes of a configuration file */
 
 void conf_dict_done(struct conf_dict *dict); /* accepts a zeroed struct, an empty dict */
 
@@ -83,24 +80,5 @@ MUST_USE bool conf_dict_read(struct conf_dict *dict, const char *path, struct co
 
 /* The bytes of a file of at most CONF_FILE_MAX bytes; false with errno. */
 MUST_USE bool conf_file_read(const char *path, struct buf *ret_text);
-
-/*
- * Logical lines, for main.cf and master.cf alike: empty lines and lines whose first character
- * is "#" (blanks aside) are skipped, a line that starts with a blank continues the one before it.
- */
-struct conf_lines {
-	struct span rest;
-	int next_line; /* number of the first line of `rest`, from 1 */
-	struct buf text; /* the logical line, without line ends; line ends become nothing */
-	struct span source; /* the bytes of the file that it was made of */
-	int line; /* number of its first line */
-	int last_line; /* and of its last */
-};
-
-void conf_lines_init(struct conf_lines *lines, struct span text);
-void conf_lines_done(struct conf_lines *lines);
-
-/* False at the end. A line longer than CONF_LINE_MAX is cut there and buf_is_over(). */
-bool conf_lines_next(struct conf_lines *lines);
 
 #endif

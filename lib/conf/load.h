@@ -42,14 +42,6 @@ void conf_evaluate_named(const struct conf_scope *scope, uint32_t who, struct co
 			 conf_take_named_fn *take, void *context);
 
 /*
- * Whether a name of main.cf, or of `overrides`, has any effect: it is known, or per-transport, or
- * referred to by one that has. Warnings "unused parameter: name=value", with the nearest known
- * name, go to `report`. `overrides_list` are all services' -o settings.
- */
-void conf_check_unused(const struct conf_scope *scope, const struct conf_dict *const *overrides_list,
-		       size_t overrides_count, struct conf_report *report);
-
-/*
  * Fills struct conf: conf_values_reset() puts the built-in defaults in place, and each
  * conf_values_set() one value, which must fit its type (false: it does not). With `is_lmtp`
  * the value of an lmtp_ parameter goes into the smtp_ field as well, and that of an smtp_

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The parser for master.cf (master(5)). Run by master and by the commands on a file that the
- * administrator wrote; bounded by CONF_FILE_MAX and CONF_LINE_MAX.
+ * administrator wrote; bounded by CONF_FILE_MAX.
  */
 
 #include "conf/master_cf.h"
@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "base/lines.h"
 #include "base/mem.h"
 
 const char *const master_column_names[MASTER_COL_COUNT] = {
@@ -28,9 +29,12 @@ static void service_free(struct master_service *service)
 {
 	for (int i = 0; i < service->argc; i++)
 		free(service->argv[i]);
+	for (int i = 0; i < service->word_count; i++)
+		free(service->words[i]);
 	for (size_t i = 0; i < ARRAY_LEN(service->columns); i++)
 		free(service->columns[i]);
 	free(service->argv);
+	free(service->words);
 	free(service->name);
 	free(service->command);
 	conf_dict_done(&service->overrides);
@@ -140,22 +144,36 @@ bool master_cf_argument(struct span *rest, struct span *ret_argument, bool *ret_
 	return true;
 }
 
-static void add_argument(struct master_service *service, struct span argument)
+/* Appends to an array of strings that ends with a NULL. */
+static void append(char ***array, int *count, struct span text)
 {
-	service->argv = mem_resize(service->argv, (size_t)(service->argc + 2) * sizeof(char *));
-	service->argv[service->argc++] = mem_dup(argument);
-	service->argv[service->argc] = NULL;
+	*array = mem_resize(*array, (size_t)(*count + 2) * sizeof(char *));
+	(*array)[(*count)++] = mem_dup(text);
+	(*array)[*count] = NULL;
 }
 
 static bool parse_override(const struct parse *parse, struct span text)
 {
+	struct master_service *service = parse->service;
 	struct span name, value;
 	const char *wrong = conf_assignment_parse(text, &name, &value);
+	char *assignment;
 
 	if (wrong != NULL)
 		return bad(parse, "-o option", text, "name=value or { name = value }");
-	conf_dict_set(&parse->service->overrides, name, value, parse->service->line, NULL);
+	conf_dict_set(&service->overrides, name, value, service->line, NULL);
+	assignment = mem_printf("%.*s=%.*s", SPAN_ARG(name), SPAN_ARG(value));
+	append(&service->words, &service->word_count, SPAN("-o"));
+	append(&service->words, &service->word_count, span_of(assignment));
+	free(assignment);
 	return true;
+}
+
+static bool next_argument(const struct parse *parse, struct span *rest, struct span *ret_argument,
+			  bool *ret_braced)
+{
+	return master_cf_argument(rest, ret_argument, ret_braced) ||
+	       bad(parse, "argument", *rest, "a closing } and then a blank");
 }
 
 /*
@@ -164,32 +182,28 @@ static bool parse_override(const struct parse *parse, struct span text)
  */
 static bool parse_arguments(const struct parse *parse, struct span rest)
 {
+	struct master_service *service = parse->service;
 	struct span argument;
 	bool is_braced, are_options = true;
 
 	for (;;) {
-		if (!master_cf_argument(&rest, &argument, &is_braced))
-			return bad(parse, "argument", rest, "a closing } and then a blank");
+		if (!next_argument(parse, &rest, &argument, &is_braced))
+			return false;
 		if (argument.p == NULL)
 			return true;
-		if (are_options && !is_braced && span_is(argument, "-o")) {
-			if (!master_cf_argument(&rest, &argument, &is_braced))
-				return bad(parse, "-o option", rest, "a closing } and then a blank");
-			if (argument.p == NULL)
-				return bad(parse, "-o option", argument,
-					   "name=value or { name = value }");
-			if (!parse_override(parse, argument))
-				return false;
-			continue;
-		}
-		if (are_options && !is_braced && argument.n > 2 && span_starts(argument, SPAN("-o"))) {
-			if (!parse_override(parse, span_from(argument, 2)))
-				return false;
-			continue;
-		}
 		if (is_braced || argument.p[0] != '-')
 			are_options = false;
-		add_argument(parse->service, argument);
+		if (!are_options || !span_starts(argument, SPAN("-o"))) {
+			append(&service->argv, &service->argc, argument);
+			append(&service->words, &service->word_count, argument);
+			continue;
+		}
+		if (argument.n > 2)
+			argument = span_from(argument, 2);
+		else if (!next_argument(parse, &rest, &argument, &is_braced))
+			return false;
+		if (!parse_override(parse, argument))
+			return false;
 	}
 }
 
@@ -245,30 +259,25 @@ static void add_service(struct master_cf *table, struct master_service *service,
 
 void master_cf_parse(struct master_cf *table, struct span text, struct conf_report *report)
 {
-	struct conf_lines lines;
+	struct lines lines;
+	struct span line;
+	unsigned number;
 
 	if (table->file == NULL)
 		table->file = mem_dup_str("master.cf");
-	conf_lines_init(&lines, text);
-	while (conf_lines_next(&lines)) {
-		struct master_service *service;
+	lines_init(&lines, text);
+	while (lines_next(&lines, &line, &number)) {
+		struct master_service *service = NEW(struct master_service);
 
-		if (buf_is_over(&lines.text)) {
-			conf_report(report, CONF_IS_ERROR, table->file, lines.line, "",
-				    "logical line is longer than %d bytes", CONF_LINE_MAX);
-			continue;
-		}
-		service = NEW(struct master_service);
-		service->line = lines.line;
+		service->line = (int)number;
 		service->file = table->file;
 		service->source = lines.source;
-		if (parse_service(&(struct parse){ service, table->file, report },
-				  buf_span(&lines.text)))
+		if (parse_service(&(struct parse){ service, table->file, report }, line))
 			add_service(table, service, report);
 		else
 			service_free(service);
 	}
-	conf_lines_done(&lines);
+	lines_done(&lines);
 }
 
 bool master_cf_read(struct master_cf *table, const char *path, struct conf_report *report)

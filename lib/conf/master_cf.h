@@ -44,6 +44,8 @@ struct master_service {
 	int argc; /* arguments without the program and without -o options; in { } as one */
 	char **argv; /* argc strings and a NULL */
 	struct conf_dict overrides; /* the -o options, in order */
+	int word_count;
+	char **words; /* all arguments in order; -o and its setting are two */
 	char *columns[MASTER_COL_COMMAND]; /* as written */
 	struct span source; /* the bytes of the file; valid as long as the text given to the parser */
 	const char *file;

@@ -21,8 +21,8 @@ struct maps *maps_open(const char *title, struct span list, unsigned flags, stru
 
 	maps->title = mem_dup_str(title);
 	buf_init(&maps->error, MAPS_ERROR_MAX);
-	buf_init(&maps->localpart, ADDRESS_MAX);
-	buf_init(&maps->key, 2 * ADDRESS_MAX);
+	buf_init(&maps->quoted, 2 * ADDRESS_MAX);
+	buf_init(&maps->key, ADDRESS_MAX);
 	while ((word = words_next(&list, WORDS_BLANK_OR_COMMA)).n > 0) {
 		char *name = mem_dup(word);
 		struct table *table = table_open(name, flags, ret_error);
@@ -48,7 +48,7 @@ void maps_close(struct maps *maps)
 	free(maps->tables);
 	free(maps->title);
 	buf_done(&maps->error);
-	buf_done(&maps->localpart);
+	buf_done(&maps->quoted);
 	buf_done(&maps->key);
 	free(maps);
 }
@@ -84,6 +84,8 @@ const char *maps_origin(const struct maps *maps)
 enum table_status maps_find(struct maps *maps, struct lookup *lookup, struct span key,
 			    bool is_part, struct span *ret_value)
 {
+	if (key.n == 0)
+		return TABLE_NOT_FOUND;
 	for (size_t i = 0; i < maps->count; i++) {
 		struct table *table = maps->tables[i];
 		struct span value;

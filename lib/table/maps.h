@@ -10,6 +10,7 @@
  * All lookups here may be called again from the start after TABLE_PENDING; see lookup.h.
  */
 
+#include "mail/addr_ext.h"
 #include "table/lookup.h"
 #include "table/table.h"
 
@@ -34,7 +35,7 @@ const char *maps_origin(const struct maps *maps);
 /*
  * Looks `key` up in each table. With `is_part` the key is a part of what was asked for (a
  * parent domain, an address without extension), and pattern tables are left out. A table that
- * fails ends the search. An empty value counts as TABLE_ERROR: no table should have one.
+ * fails ends the search. An empty key is never found. An empty value counts as TABLE_ERROR: no table should have one.
  * *ret_value is borrowed until the next call on these maps.
  */
 MUST_USE enum table_status maps_find(struct maps *maps, struct lookup *lookup, struct span key,
@@ -62,9 +63,7 @@ enum maps_address_keys {
 
 /* What the search must know of the configuration. */
 struct maps_address_rules {
-	const char *recipient_delimiter; /* its value: a set of bytes, may be empty */
-	bool has_owner_request; /* owner_request_special */
-	const char *double_bounce_sender; /* NULL: none */
+	struct addr_ext_rules extension;
 	/*
 	 * Whether a domain is ours (myorigin, mydestination, the addresses of the machine):
 	 * TABLE_FOUND says yes. NULL: none is.
@@ -74,12 +73,12 @@ struct maps_address_rules {
 };
 
 /*
- * Looks up an address in its external form (a localpart that needs quotes has them). Keys with
- * a quoted localpart that are not there are tried once more without quotes.
+ * Looks up an address, given in its internal form (mail/addr.h). Keys are tried in external
+ * form, as tables have them, and where that has quotes also without them.
  *
  * *ret_extension is the extension with its delimiter ("+ext") when it was left out of the key
- * that matched, for the caller to put back into the result (propagate_unmatched_extensions);
- * else it is empty. It is borrowed, as the value is, and without quotes.
+ * that matched, for the caller to put back into the result (propagate_unmatched_extensions,
+ * addr_ext_join()); else it is empty. It points into `address`.
  */
 MUST_USE enum table_status maps_find_address(struct maps *maps, struct lookup *lookup,
 					     const struct maps_address_rules *rules,
@@ -100,12 +99,5 @@ MUST_USE enum table_status maps_find_domain(struct maps *maps, struct lookup *lo
  */
 MUST_USE enum table_status maps_find_network(struct maps *maps, struct lookup *lookup,
 					     struct span address, struct span *ret_value);
-
-/*
- * Where the extension of a localpart starts (at its delimiter), or localpart.n when it has
- * none. Never at the start; postmaster, mailer-daemon, the double-bounce sender and, with "-"
- * among the delimiters, owner-list and list-request have none.
- */
-size_t maps_extension_at(struct span localpart, const struct maps_address_rules *rules);
 
 #endif

@@ -12,8 +12,8 @@ struct maps {
 	size_t count;
 	const struct table *origin;
 	struct buf error;
-	struct buf localpart; /* of the address that was looked up, without quotes */
-	struct buf key;
+	struct buf key; /* as made up from parts of an address */
+	struct buf quoted; /* the same in external form */
 };
 
 #endif

@@ -240,11 +240,17 @@ bool table_fold(const struct table *table, struct span s, struct buf *ret)
 /* Whether a key can be in any table; leaves the folded copy in table->key. */
 static bool prepare_key(struct table *table, struct span key)
 {
-	if (key.n == 0 || span_has(key, '\0'))
+	if ((key.n == 0 && !table->is_pattern) || span_has(key, '\0'))
 		return false;
 	if ((table->flags & TABLE_UTF8) && !utf8_is_valid(key))
 		return false;
 	return table_fold(table, key, &table->key);
+}
+
+/* Never NULL, so that the NUL behind it is there for an empty key as well. */
+static struct span key_span(const struct table *table)
+{
+	return (struct span){ buf_str(&table->key), buf_span(&table->key).n };
 }
 
 static bool ensure_loaded(struct table *table)
@@ -267,7 +273,7 @@ enum table_status table_lookup(struct table *table, struct lookup *lookup, struc
 		return TABLE_NOT_FOUND;
 
 	enum table_status status =
-		table->type->ops->lookup(table, lookup, buf_span(&table->key), &value);
+		table->type->ops->lookup(table, lookup, key_span(table), &value);
 
 	if (status != TABLE_FOUND)
 		return status;

@@ -61,7 +61,7 @@ bool table_has_changed(struct table *table);
 /*
  * Looks `key` up. *ret_value, set when found, is borrowed until the next call on this table
  * (or on `lookup`) and has a NUL behind it. `lookup` may be NULL: then tables behind the proxy
- * are asked and waited for. An empty key is never found.
+ * are asked and waited for. Patterns can match an empty key, other tables never have one.
  */
 MUST_USE enum table_status table_lookup(struct table *table, struct lookup *lookup,
 					struct span key, struct span *ret_value);

@@ -289,7 +289,7 @@ static void test_master_cf_errors(void)
 		  "master.cf, line 1: bad process limit \"x\", expected a number, 0 for no limit, or "
 		  "-" },
 		{ "a unix - - - - - c -o { a",
-		  "master.cf, line 1: bad -o option \"{ a\", expected a closing } and then a blank" },
+		  "master.cf, line 1: bad argument \"{ a\", expected a closing } and then a blank" },
 		{ "a unix - - - - - c -o a",
 		  "master.cf, line 1: bad -o option \"a\", expected name=value or { name = value }" },
 	};

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef MAIL_VERP_H
+#define MAIL_VERP_H
+
+/* Variable envelope return paths: a sender for each recipient (VERP_README). */
+
+#include "base/span.h"
+
+struct buf;
+
+/* Two bytes, both in `allowed` (verp_delimiter_filter). */
+bool verp_are_delimiters(struct span delimiters, struct span allowed);
+
+/*
+ * Appends "owner-list+user=domain@origin" for the sender "owner-list@origin", the recipient
+ * "user@domain" and the delimiters "+=". The null sender and double-bounce stay as they are.
+ */
+bool verp_sender(struct buf *out, struct span delimiters, struct span sender,
+		 struct span recipient);
+
+#endif
