@@ -28,7 +28,9 @@ static bool is_own_address(void *context UNUSED, const struct netaddr *addr UNUS
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct route_lookups lookups = { NULL, { true, true, true, true }, find, match, is_own_address };
+	struct route_lookups lookups = {
+		NULL, { true, true, true, true }, find, match, is_own_address
+	};
 	struct route_config config = {
 		.myhostname = SPAN("l"), .mydomain = SPAN("d"), .myorigin = SPAN("o"),
 		.empty_address_recipient = SPAN("MAILER-DAEMON"), .ext = { SPAN("+-"), true },
