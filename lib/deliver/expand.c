@@ -12,6 +12,7 @@ struct expansion {
 	const char *allowed;
 	expand_value_fn *value;
 	void *context;
+	bool *has_undefined;
 };
 
 void expand_filter(struct buf *out, struct span value, const char *allowed)
@@ -99,7 +100,10 @@ static bool expand_inside(const struct expansion *x, struct span inside, int dep
 	if (n == 0)
 		return false;
 	if (choice.n == 0) {
-		expand_filter(x->out, is_known ? value : (struct span){ NULL, 0 }, x->allowed);
+		if (!is_known || value.n == 0)
+			*x->has_undefined = true;
+		else
+			expand_filter(x->out, value, x->allowed);
 		return true;
 	}
 	if (choice.p[0] != '?' && choice.p[0] != ':')
@@ -135,9 +139,13 @@ static bool expand(const struct expansion *x, struct span text, int depth)
 }
 
 bool expand_text(struct buf *out, struct span text, const char *allowed, expand_value_fn *value,
-		 void *context)
+		 void *context, bool *ret_has_undefined)
 {
-	struct expansion x = { out, allowed, value, context };
+	bool has_undefined = false;
+	struct expansion x = { out, allowed, value, context, &has_undefined };
+	bool is_good = expand(&x, text, 0);
 
-	return expand(&x, text, 0);
+	if (ret_has_undefined != NULL)
+		*ret_has_undefined = has_undefined;
+	return is_good;
 }

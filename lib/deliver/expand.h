@@ -14,10 +14,11 @@ typedef bool expand_value_fn(void *context, struct span name, struct span *ret_v
 
 /*
  * Appends the expansion of `text`. Bytes of values that are not in `allowed` become "_"; NULL allows
- * all. Unknown names expand to nothing. False when the text is malformed, or `out` is full.
+ * all. Unknown names expand to nothing. *ret_has_undefined, which may be NULL, becomes true
+ * when a plain $name has no value. False when the text is malformed, or `out` is full.
  */
 MUST_USE bool expand_text(struct buf *out, struct span text, const char *allowed,
-			  expand_value_fn *value, void *context);
+			  expand_value_fn *value, void *context, bool *ret_has_undefined);
 
 /* Appends `value` so filtered. */
 void expand_filter(struct buf *out, struct span value, const char *allowed);
