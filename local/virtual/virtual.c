@@ -112,7 +112,7 @@ static enum table_status find(struct delivery *delivery, struct maps *maps, stru
 			      struct span *ret)
 {
 	const struct maps_address_rules rules = {
-		.ext = { span_of(conf->recipient_delimiter), conf->owner_request_special },
+		.extension = { span_of(conf->recipient_delimiter), conf->owner_request_special },
 	};
 	struct span extension;
 	enum table_status status =
