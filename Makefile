@@ -102,6 +102,38 @@ $(BUILD)/unit/%: tests/unit/%.c $(LIBRARY)
 unit: $(UNIT_TESTS)
 	tests/unit/run $(UNIT_TESTS)
 
+# ---- installing ----
+
+D = $(DESTDIR)
+SETGID_GROUP ?= postdrop
+SETGID_COMMANDS := postdrop postqueue postlog
+ROOT_COMMANDS := $(filter-out sendmail,$(COMMANDS))
+
+# Makes no accounts: see "make users". The set-gid bits need the group; without root, or where
+# the group is not there yet, the commands work for root and for single-user instances only.
+install: all
+	install -d $(D)$(sbindir) $(D)$(bindir) $(D)$(daemondir) $(D)$(confdir)
+	for p in $(DAEMONS); do install -m 755 $(BUILD)/bin/$$p $(D)$(daemondir)/$$p.new && \
+		mv -f $(D)$(daemondir)/$$p.new $(D)$(daemondir)/$$p || exit 1; done
+	for p in $(COMMANDS); do install -m 755 $(BUILD)/bin/$$p $(D)$(sbindir)/$$p.new && \
+		mv -f $(D)$(sbindir)/$$p.new $(D)$(sbindir)/$$p || exit 1; done
+	ln -sf smtp $(D)$(daemondir)/lmtp
+	ln -sf postern $(D)$(sbindir)/postfix
+	ln -sf ../sbin/sendmail $(D)$(bindir)/mailq
+	ln -sf ../sbin/sendmail $(D)$(bindir)/newaliases
+	for p in $(SETGID_COMMANDS); do \
+		if [ -e $(D)$(sbindir)/$$p ] && chgrp $(SETGID_GROUP) $(D)$(sbindir)/$$p 2>/dev/null; then \
+			chmod 2755 $(D)$(sbindir)/$$p; fi; done
+	for f in main.cf master.cf aliases; do \
+		[ -e $(D)$(confdir)/$$f ] || install -m 644 conf/$$f $(D)$(confdir)/$$f || exit 1; done
+
+# The accounts that the daemons run as, where they are not there yet.
+users:
+	getent group $(SETGID_GROUP) >/dev/null || groupadd --system $(SETGID_GROUP)
+	for u in postern postern-net postern-auth postern-secret; do \
+		getent passwd $$u >/dev/null || useradd --system --user-group --no-create-home \
+			--home-dir /nonexistent --shell /usr/sbin/nologin $$u || exit 1; done
+
 style:
 	tests/style
 

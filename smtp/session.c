@@ -303,7 +303,7 @@ void session_end(struct session *session)
 		else
 			(void)chat_listen(session, conf->smtp_quit_timeout, NULL, NULL);
 	}
-	stream_hang_up(&session->stream);
+	stream_hangup(&session->stream);
 	smtp_reply_done(&session->reply);
 	buf_done(&session->target);
 	session->is_open = false;

@@ -63,7 +63,7 @@ void stream_open(struct stream *stream, int fd)
 	start(stream, fd);
 }
 
-static void close_layers(struct stream *stream)
+void stream_hangup(struct stream *stream)
 {
 	if (stream->layer != NULL && stream->layer->close != NULL)
 		stream->layer->close(stream->layer_context);
@@ -76,7 +76,7 @@ static void close_layers(struct stream *stream)
 
 void stream_reopen(struct stream *stream, int fd)
 {
-	close_layers(stream);
+	stream_hangup(stream);
 	if (stream->in == NULL)
 		stream_open(stream, fd);
 	else
@@ -92,7 +92,7 @@ void stream_hang_up(struct stream *stream)
 
 void stream_close(struct stream *stream)
 {
-	close_layers(stream);
+	stream_hangup(stream);
 	free(stream->in);
 	stream->in = NULL;
 	stream->in_start = stream->in_end = 0;

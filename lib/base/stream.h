@@ -54,8 +54,8 @@ void stream_open(struct stream *stream, int fd);
 /* Closes layer and descriptor and frees; what was not flushed is lost. Harmless twice. */
 void stream_close(struct stream *stream);
 
-/* Closes layer and descriptor as stream_close() does, and keeps the buffers for stream_reopen(). */
-void stream_hang_up(struct stream *stream);
+/* Closes layer and descriptor; buffers stay for the next stream_reopen(). */
+void stream_hangup(struct stream *stream);
 
 /* For a connection that is handed to the next session of this process: buffers are kept. */
 void stream_reopen(struct stream *stream, int fd);

@@ -14,7 +14,8 @@ static bool is_reserved(struct span local)
 
 static bool is_list_helper(struct span local)
 {
-	return span_starts_nocase(local, SPAN("owner-")) || span_ends_nocase(local, SPAN("-request"));
+	return span_starts_nocase(local, SPAN("owner-")) ||
+	       span_ends_nocase(local, SPAN("-request"));
 }
 
 bool addr_ext_split(struct span local, const struct addr_ext_rules *rules, struct span *ret_user,

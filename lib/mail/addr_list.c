@@ -16,7 +16,14 @@
  *	literal = "[" *(any / "\" any) "]"
  *	special = "," / ";" / ":" / "<" / ">" / "@" / "." / ")" / "]"
  */
-enum token_kind { TOKEN_END, TOKEN_WORD, TOKEN_QUOTED, TOKEN_COMMENT, TOKEN_LITERAL, TOKEN_SPECIAL };
+enum token_kind {
+	TOKEN_END,
+	TOKEN_WORD,
+	TOKEN_QUOTED,
+	TOKEN_COMMENT,
+	TOKEN_LITERAL,
+	TOKEN_SPECIAL
+};
 
 struct token {
 	enum token_kind kind;
@@ -187,7 +194,8 @@ bool addr_list_next(struct addr_list *list, struct addr_item *ret_item)
 	while ((token = take_token(list, list->at)).kind != TOKEN_END) {
 		char special = special_of(list->text, token);
 
-		if (token.kind == TOKEN_COMMENT || special == '>' || special == ',' || special == ';') {
+		if (token.kind == TOKEN_COMMENT || special == '>' || special == ',' ||
+		    special == ';') {
 			item.is_after_item &= special == '\0' || special == '>';
 			list->at = token.end;
 			continue;
@@ -201,8 +209,9 @@ bool addr_list_next(struct addr_list *list, struct addr_item *ret_item)
 				continue;
 			}
 			if (special == '<') {
-				item.phrase = span_trim(span_first(
-					span_from(list->text, token.start), end.start - token.start));
+				item.phrase =
+					span_trim(span_first(span_from(list->text, token.start),
+							     end.start - token.start));
 				list->at = end.start;
 				take_bracketed(list, &item);
 				*ret_item = item;
@@ -275,9 +284,8 @@ struct folder {
 	struct buf *out;
 	const char *line_end;
 	size_t column;
-	size_t break_at; /* offset in out of the blanks behind the last comma; 0: none on this line */
+	size_t break_at; /* offset in out of what follows the last comma; 0: no comma yet */
 	size_t break_blanks;
-	size_t break_column;
 };
 
 enum { FOLD_COLUMN = 69 };
@@ -351,7 +359,8 @@ enum addr_rewrite_status addr_list_rewrite(struct buf *out, struct span value, s
 					   void *context)
 {
 	struct folder f = { .out = out, .line_end = line_end, .column = name_length };
-	struct buf internal = BUF_INIT(BUF_LIMIT_DEFAULT), replacement = BUF_INIT(BUF_LIMIT_DEFAULT);
+	struct buf internal = BUF_INIT(BUF_LIMIT_DEFAULT);
+	struct buf replacement = BUF_INIT(BUF_LIMIT_DEFAULT);
 	enum addr_rewrite_status status = ADDR_REWRITE_SAME;
 	size_t start = buf_span(out).n, copied = 0;
 	struct addr_list list;

@@ -29,9 +29,9 @@ struct span date_rfc5322(struct clock_wall when, char text[DATE_SIZE])
 	struct tm tm = local_time(when);
 	long minutes = labs(tm.tm_gmtoff) / 60;
 	int n = snprintf(text, DATE_SIZE, "%s, %02d %s %d %02d:%02d:%02d %c%02ld%02ld (%.16s)",
-			 days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour,
-			 tm.tm_min, tm.tm_sec, tm.tm_gmtoff < 0 ? '-' : '+', minutes / 60, minutes % 60,
-			 tm.tm_zone != NULL ? tm.tm_zone : "");
+			 days[tm.tm_wday], tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900,
+			 tm.tm_hour, tm.tm_min, tm.tm_sec, tm.tm_gmtoff < 0 ? '-' : '+',
+			 minutes / 60, minutes % 60, tm.tm_zone != NULL ? tm.tm_zone : "");
 
 	return (struct span){ text, n > 0 && n < DATE_SIZE ? (size_t)n : 0 };
 }

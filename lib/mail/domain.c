@@ -10,7 +10,8 @@
 
 static bool is_name_char(char c, bool may_be_utf8)
 {
-	return ascii_is_alnum(c) || c == '-' || c == '_' || (may_be_utf8 && (unsigned char)c > 0x7f);
+	return ascii_is_alnum(c) || c == '-' || c == '_' ||
+	       (may_be_utf8 && (unsigned char)c > 0x7f);
 }
 
 /* label = let-dig-8bit *(let-dig-8bit / "-")    ; at most 63, no "-" at either end */

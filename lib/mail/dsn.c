@@ -201,7 +201,8 @@ bool dsn_orcpt_encode(struct buf *out, struct span orcpt)
 static void append_clean(struct buf *out, struct span text)
 {
 	for (size_t i = 0; i < text.n; i++)
-		buf_char(out, (unsigned char)text.p[i] < 0x20 || text.p[i] == 0x7f ? '?' : text.p[i]);
+		buf_char(out,
+			 (unsigned char)text.p[i] < 0x20 || text.p[i] == 0x7f ? '?' : text.p[i]);
 }
 
 bool dsn_field(struct buf *out, const char *name, struct span text)

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Domain names and letters beyond ASCII; see idna.h. Runs where addresses are resolved or made
- * lookup keys, on text from peers. UTS #46, RFC 5890 to 5892; the work is ICU's.
+ * Domain names beyond ASCII; see idna.h. Runs where addresses are resolved or hosts looked up,
+ * on text from peers. UTS #46, RFC 5890 to 5892; the work is ICU's.
  */
 
 #include "mail/idna.h"
 
-#include <unicode/ucasemap.h>
 #include <unicode/uidna.h>
 
 #include "base/buf.h"
@@ -42,7 +41,8 @@ bool idna_to_ascii(struct buf *out, struct span name, bool is_transitional)
 	idna = converter(is_transitional);
 	if (idna == NULL || name.n > DOMAIN_NAME_MAX || !utf8_is_valid(name))
 		return false;
-	length = uidna_nameToASCII_UTF8(idna, name.p, (int32_t)name.n, text, sizeof(text), &info, &error);
+	length = uidna_nameToASCII_UTF8(idna, name.p, (int32_t)name.n, text, sizeof(text), &info,
+					&error);
 	if (U_FAILURE(error) || info.errors != 0 || length <= 0 || length >= NAME_ROOM)
 		return false;
 	name = (struct span){ text, (size_t)length };
@@ -64,34 +64,4 @@ bool idna_to_utf8(struct buf *out, struct span name, bool is_transitional)
 	if (U_FAILURE(error) || info.errors != 0 || length <= 0 || length >= NAME_ROOM)
 		return false;
 	return buf_append(out, text, (size_t)length);
-}
-
-static bool fold_unicode(struct buf *out, struct span text)
-{
-	static UCaseMap *map;
-	UErrorCode error = U_ZERO_ERROR;
-	size_t room = text.n * 3 + 1; /* no character folds to more than three times its bytes */
-	char *at;
-	int32_t length;
-
-	if (map == NULL)
-		map = ucasemap_open("", U_FOLD_CASE_DEFAULT, &error);
-	if (U_FAILURE(error) || room > INT32_MAX)
-		return false;
-	at = buf_room(out, room);
-	if (at == NULL)
-		return false;
-	length = ucasemap_utf8FoldCase(map, at, (int32_t)room, text.p, (int32_t)text.n, &error);
-	if (U_FAILURE(error) || length < 0)
-		return false;
-	buf_grew(out, (size_t)length);
-	return true;
-}
-
-void fold_case(struct buf *out, struct span text)
-{
-	if (utf8_has_8bit(text) && utf8_is_valid(text) && fold_unicode(out, text))
-		return;
-	for (size_t i = 0; i < text.n; i++)
-		buf_char(out, ascii_lower(text.p[i]));
 }

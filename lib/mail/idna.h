@@ -3,8 +3,8 @@
 #define MAIL_IDNA_H
 
 /*
- * Internationalised domain names and Unicode case, with ICU behind them. ASCII input takes a
- * short way and does not touch ICU.
+ * Internationalised domain names, with ICU behind them. ASCII input takes a short way and does
+ * not touch ICU.
  */
 
 #include "base/span.h"
@@ -21,11 +21,5 @@ MUST_USE bool idna_to_ascii(struct buf *out, struct span name, bool is_transitio
 
 /* The way back, for mail to and from SMTPUTF8 peers. False for a malformed A-label. */
 MUST_USE bool idna_to_utf8(struct buf *out, struct span name, bool is_transitional);
-
-/*
- * Appends `text` with its case folded, for lookup keys: ASCII letters by themselves, well-formed
- * UTF-8 by Unicode (u_strFoldCase); malformed UTF-8 gets its ASCII letters folded.
- */
-void fold_case(struct buf *out, struct span text);
 
 #endif

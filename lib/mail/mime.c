@@ -158,7 +158,9 @@ static void flush_header(struct mime *mime)
 	buf_char(&mime->header, '\n');
 	rest = buf_span(&mime->header);
 	if (!header_next(&rest, &header)) /* the limit cut even the name */
-		header = (struct header){ rest, span_trim_right(rest), { NULL, 0 }, header_find(rest) };
+		header = (struct header){
+			rest, span_trim_right(rest), { NULL, 0 }, header_find(rest)
+		};
 	if (header.info->id == HEADER_CONTENT_TYPE)
 		set_content_type(mime, header.value);
 	else if (header.info->id == HEADER_CONTENT_TRANSFER_ENCODING)

@@ -47,7 +47,7 @@ enum mime_problem { /* a mask */
 	MIME_PROBLEM_8BIT_HEADER = 1 << 2,
 	MIME_PROBLEM_8BIT_BODY = 1 << 3, /* in a part that claims to be 7bit */
 	MIME_PROBLEM_ENCODING = 1 << 4, /* multipart or message in an encoding of its own */
-	MIME_PROBLEM_AMBIGUOUS = 1 << 5, /* two Content-Type, encodings or boundaries: the first holds */
+	MIME_PROBLEM_AMBIGUOUS = 1 << 5, /* a second type, encoding or boundary; the first holds */
 };
 
 const char *mime_problem_text(enum mime_problem problem);

@@ -127,7 +127,8 @@ static void on_head_end(void *context, enum mime_head head, enum mime_end end,
 		emit(c, SPAN("Content-Transfer-Encoding: quoted-printable"), true);
 	else if (is_wide(part->encoding))
 		emit(c, SPAN("Content-Transfer-Encoding: 7bit"), true);
-	if (end == MIME_END_BLANK || (end == MIME_END_TEXT && (c->is_encoding || head == MIME_HEAD_PRIMARY)))
+	if (end == MIME_END_BLANK ||
+	    (end == MIME_END_TEXT && (c->is_encoding || head == MIME_HEAD_PRIMARY)))
 		emit(c, SPAN(""), true);
 	c->has_mime_version = c->has_content_type = false;
 }

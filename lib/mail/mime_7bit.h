@@ -11,7 +11,7 @@
 
 struct mime_7bit_rules {
 	struct mime_rules mime;
-	/* Bodies that do not say what they are in are converted, too, and marked as what they are. */
+	/* Bodies that do not say what they are in are converted, too, and marked. */
 	bool has_untagged;
 };
 

@@ -86,7 +86,8 @@ static bool take_exact(struct span path, struct buf *out)
 		return false;
 	if (rest.n > 0) {
 		domain = span_from(rest, 1);
-		status = domain_check(span_first(domain, domain.n - span_ends(domain, SPAN("."))), true);
+		status = domain_check(span_first(domain, domain.n - span_ends(domain, SPAN("."))),
+				      true);
 		if (rest.p[0] != '@' || (status != DOMAIN_OK && status != DOMAIN_NUMERIC))
 			return false;
 	}
@@ -161,8 +162,8 @@ enum smtp_addr_status smtp_addr_parse(struct span path, unsigned flags, struct b
 
 	if (has_control(path) || !utf8_is_valid(path))
 		return SMTP_ADDR_SYNTAX;
-	if (take_exact(path, out) ||
-	    ((flags & SMTP_ADDR_EXACT) == 0 && take_lax(path, (flags & SMTP_ADDR_STRICT) != 0, out)))
+	if (take_exact(path, out) || ((flags & SMTP_ADDR_EXACT) == 0 &&
+				      take_lax(path, (flags & SMTP_ADDR_STRICT) != 0, out)))
 		status = check(span_from(buf_span(out), start), path, flags);
 	if (status != SMTP_ADDR_OK)
 		buf_truncate(out, start);

@@ -98,7 +98,8 @@ static enum smtp_cmd_status take_auth(struct work *work, struct span value)
 
 static enum smtp_cmd_status take_xverp(struct work *work, struct span value)
 {
-	if (value.n != 0 && (value.n != 2 || !ascii_is_print(value.p[0]) || !ascii_is_print(value.p[1])))
+	if (value.n != 0 &&
+	    (value.n != 2 || !ascii_is_print(value.p[0]) || !ascii_is_print(value.p[1])))
 		return SMTP_CMD_BAD_VALUE;
 	work->mail->xverp = value;
 	work->mail->has_xverp = true;
@@ -132,7 +133,8 @@ static const struct param {
 } params[PARAM_COUNT] = {
 	[PARAM_SIZE] = { "SIZE", SMTP_EXT_SIZE, false, true, VALUE_NEEDED, take_size },
 	[PARAM_BODY] = { "BODY", SMTP_EXT_8BITMIME, false, true, VALUE_NEEDED, take_body },
-	[PARAM_SMTPUTF8] = { "SMTPUTF8", SMTP_EXT_SMTPUTF8, false, true, VALUE_NONE, take_smtputf8 },
+	[PARAM_SMTPUTF8] = { "SMTPUTF8", SMTP_EXT_SMTPUTF8, false, true, VALUE_NONE,
+			     take_smtputf8 },
 	[PARAM_RET] = { "RET", SMTP_EXT_DSN, false, false, VALUE_NEEDED, take_ret },
 	[PARAM_ENVID] = { "ENVID", SMTP_EXT_DSN, false, false, VALUE_NEEDED, take_envid },
 	[PARAM_AUTH] = { "AUTH", SMTP_EXT_AUTH, false, true, VALUE_NEEDED, take_auth },
@@ -148,7 +150,8 @@ static const struct param *find_param(const struct work *work, struct span name,
 	for (size_t i = 0; i < PARAM_COUNT; i++) {
 		const struct param *param = &params[i];
 
-		if (param->is_for_rcpt != (work->rcpt != NULL) || !span_is_nocase(name, param->name))
+		if (param->is_for_rcpt != (work->rcpt != NULL) ||
+		    !span_is_nocase(name, param->name))
 			continue;
 		if ((work->rules->ext & param->ext) == 0 ||
 		    (param->value != VALUE_OPTIONAL && has_value != (param->value == VALUE_NEEDED)))

@@ -3,8 +3,8 @@
 #define NET_NETADDR_H
 
 /*
- * Numeric IP addresses and address blocks: text to bytes, bytes to text, "is it in there".
- * Nothing here asks a resolver, opens a socket or allocates.
+ * Numeric IP addresses: text to bytes and back. Nothing here asks a resolver, opens a socket or
+ * allocates. Networks are in base/ip.h.
  */
 
 #include "base/span.h"
@@ -14,11 +14,6 @@ enum netaddr_family { NETADDR_NONE, NETADDR_IPV4 = 4, NETADDR_IPV6 = 6 };
 struct netaddr {
 	enum netaddr_family family;
 	uint8_t bytes[16]; /* network order; 4 used for IPv4 */
-};
-
-struct netblock {
-	struct netaddr addr; /* host bits are zero */
-	unsigned bits; /* 0 to 32 or 128 */
 };
 
 enum { NETADDR_TEXT_SIZE = 46 };
@@ -36,16 +31,5 @@ struct netaddr netaddr_unmap(struct netaddr addr);
 struct span netaddr_format(const struct netaddr *addr, char text[NETADDR_TEXT_SIZE]);
 
 bool netaddr_eq(const struct netaddr *a, const struct netaddr *b);
-
-enum netblock_status { NETBLOCK_OK, NETBLOCK_SYNTAX, NETBLOCK_HOST_BITS };
-
-/*
- * "192.0.2.0/24", "[2001:db8::]/32", "[::1]", "2001:db8::/32" or a plain address, as in
- * mynetworks and cidr: tables. NETBLOCK_HOST_BITS: bits are set behind the mask; *ret then has
- * the block without them, so that the caller can say what was meant.
- */
-MUST_USE enum netblock_status netblock_parse(struct span text, struct netblock *ret);
-
-bool netblock_has(const struct netblock *block, const struct netaddr *addr);
 
 #endif

@@ -11,6 +11,7 @@
 #include <seccomp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -76,16 +77,16 @@ static void allow(scmp_filter_ctx filter, const int *calls, size_t count)
 static void allow_socket(scmp_filter_ctx filter, int family)
 {
 	(void)seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-			       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family));
+			       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family, 0));
 }
 
 /* Memory may be writable or executable, never both, and nothing becomes executable. */
 static void allow_memory(scmp_filter_ctx filter)
 {
 	(void)seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-			       SCMP_A2(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0));
+			       SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	(void)seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-			       SCMP_A2(SCMP_CMP_MASKED_EQ, 4, 0));
+			       SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 }
 
 static void filter_calls(const struct jail *jail, bool may_fork)

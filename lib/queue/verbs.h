@@ -10,6 +10,7 @@ enum queue_verb {
 	QUEUE_LET_GO,        /* postsuper: stop with ID, answer when no agent has it */
 	QUEUE_TAKE,          /* postsuper has done: ID may be scheduled again */
 	QUEUE_LIST_ACTIVE,   /* showq: the ids that are scheduled, a line each */
+	QUEUE_FLUSH_SITE,    /* flush(8): the mail for one site: ETRN, postqueue -s */
 };
 
 enum queue_result { QUEUE_DONE, QUEUE_BUSY, QUEUE_UNKNOWN };

@@ -4,6 +4,8 @@
  * addresses from peers. ADDRESS_CLASS_README, trivial-rewrite(8), transport(5), relocated(5).
  */
 
+#include "base/fold.h"
+#include "base/utf8.h"
 #include "mail/addr.h"
 #include "mail/domain.h"
 #include "mail/idna.h"
@@ -76,15 +78,16 @@ static enum route_status in_list(struct work *work, enum route_list list, struct
 	struct buf ascii = BUF_INIT(TEXT_LIMIT);
 	enum route_status status;
 
-	buf_reset(&work->domain);
-	fold_case(&work->domain, domain);
+	if (!fold_text(domain, true, &work->domain))
+		return ROUTE_NOT_FOUND; /* far longer than any name */
 	status = lookups->match(lookups->context, list, buf_span(&work->domain));
-	if (status == ROUTE_NOT_FOUND && idna_to_ascii(&ascii, domain, work->config->idna2003) &&
-	    !span_eq_nocase(buf_span(&ascii), domain))
+	if (status == ROUTE_NOT_FOUND && utf8_has_8bit(domain) &&
+	    idna_to_ascii(&ascii, domain, work->config->idna2003))
 		status = lookups->match(lookups->context, list, buf_span(&ascii));
 	buf_done(&ascii);
 	if (status == ROUTE_ERROR)
-		buf_printf(&work->out->warning, "domain list lookup failure for %.*s", SPAN_ARG(domain));
+		buf_printf(&work->out->warning, "domain list lookup failure for %.*s",
+			   SPAN_ARG(domain));
 	return status;
 }
 
@@ -157,7 +160,8 @@ static void clean_address(struct work *work)
 	bracket_numeric(work);
 	addr = addr_split(buf_span(&work->address));
 	if (addr.domain.n == 0 && work->config->resolve_null_domain)
-		set_address(work, addr.local.n > 0 ? addr.local : work->config->empty_address_recipient,
+		set_address(work,
+			    addr.local.n > 0 ? addr.local : work->config->empty_address_recipient,
 			    work->config->myhostname);
 }
 
@@ -239,7 +243,8 @@ static enum route_status warn_conflict(struct work *work, struct span domain, co
 static enum route_status warn_local_conflicts(struct work *work, struct span domain)
 {
 	enum route_status status = warn_conflict(work, domain, "mydestination",
-						 ROUTE_VIRTUAL_ALIAS_DOMAINS, "virtual_alias_domains");
+						 ROUTE_VIRTUAL_ALIAS_DOMAINS,
+						 "virtual_alias_domains");
 
 	if (status == ROUTE_NOT_FOUND)
 		status = warn_conflict(work, domain, "mydestination", ROUTE_VIRTUAL_MAILBOX_DOMAINS,
@@ -261,7 +266,8 @@ static enum route_status find_by_sender(struct work *work, enum route_maps maps,
 		local = is_local_domain(work, addr.domain);
 	if (local == ROUTE_ERROR || local == ROUTE_PENDING)
 		return local;
-	status = route_find_address(work->config, work->lookups, maps, key, local == ROUTE_OK, ret_value);
+	status = route_find_address(work->config, work->lookups, maps, key, local == ROUTE_OK,
+				    ret_value);
 	if (status == ROUTE_OK && span_is_nocase(*ret_value, "DUNNO"))
 		return ROUTE_NOT_FOUND;
 	if (status == ROUTE_ERROR)
@@ -280,8 +286,8 @@ static enum route_status finish_relay(struct work *work, struct span domain)
 
 	if (buf_span(&out->nexthop).n > 0)
 		return ROUTE_OK;
-	status = find_by_sender(work, ROUTE_SENDER_RELAYHOST_MAPS, work->config->empty_relayhost_key,
-				&relayhost);
+	status = find_by_sender(work, ROUTE_SENDER_RELAYHOST_MAPS,
+				work->config->empty_relayhost_key, &relayhost);
 	if (status == ROUTE_ERROR || status == ROUTE_PENDING)
 		return status;
 	if (status == ROUTE_NOT_FOUND)
@@ -306,8 +312,9 @@ static enum route_status finish_default(struct work *work, struct span domain)
 static enum route_status finish_virtual_alias(struct work *work, struct span domain)
 {
 	work->out->class = ROUTE_CLASS_VIRTUAL_ALIAS;
-	set_error(work->out, work->config->show_user_unknown_table_name ?
-				     "5.1.1 User unknown in virtual alias table" : "5.1.1 User unknown");
+	set_error(work->out, work->config->show_user_unknown_table_name
+				     ? "5.1.1 User unknown in virtual alias table"
+				     : "5.1.1 User unknown");
 	return warn_conflict(work, domain, "virtual_alias_domains", ROUTE_VIRTUAL_MAILBOX_DOMAINS,
 			     "virtual_mailbox_domains");
 }
@@ -354,9 +361,11 @@ static enum route_status apply_transport_maps(struct work *work)
 	struct span value, transport, nexthop = { NULL, 0 };
 	enum route_status status;
 
-	if (!work->lookups->has_maps[ROUTE_TRANSPORT_MAPS] || out->class == ROUTE_CLASS_VIRTUAL_ALIAS)
+	if (!work->lookups->has_maps[ROUTE_TRANSPORT_MAPS] ||
+	    out->class == ROUTE_CLASS_VIRTUAL_ALIAS)
 		return ROUTE_OK;
-	status = route_find_transport(work->config, work->lookups, buf_span(&out->recipient), &value);
+	status = route_find_transport(work->config, work->lookups, buf_span(&out->recipient),
+				      &value);
 	if (status == ROUTE_ERROR)
 		buf_text(&out->warning, "transport_maps lookup failure");
 	if (status != ROUTE_OK)
@@ -385,7 +394,8 @@ static enum route_status apply_relocated_maps(struct work *work)
 	if (!work->lookups->has_maps[ROUTE_RELOCATED_MAPS])
 		return ROUTE_OK;
 	status = route_find_address(work->config, work->lookups, ROUTE_RELOCATED_MAPS,
-				    buf_span(&out->recipient), out->class == ROUTE_CLASS_LOCAL, &value);
+				    buf_span(&out->recipient), out->class == ROUTE_CLASS_LOCAL,
+				    &value);
 	if (status == ROUTE_ERROR)
 		buf_text(&out->warning, "relocated_maps lookup failure");
 	if (status != ROUTE_OK)

@@ -8,6 +8,7 @@
 #include "mail/addr_list.h"
 #include "mail/date.h"
 #include "mail/header.h"
+#include "mail/header_from.h"
 #include "test.h"
 
 static void test_names(void)
@@ -28,8 +29,13 @@ static void test_names(void)
 
 static void test_table(void)
 {
-	static const char *const names[] = { "to", "FROM", "Apparently-To", "x-original-to",
-					     "resent-message-id", "Content-Transfer-Encoding", "Bcc" };
+	static const char *const names[] = { "to",
+					     "FROM",
+					     "Apparently-To",
+					     "x-original-to",
+					     "resent-message-id",
+					     "Content-Transfer-Encoding",
+					     "Bcc" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		CHECK(span_is_nocase(span_of(header_find(span_of(names[i]))->name), names[i]));
@@ -201,7 +207,8 @@ static void test_extract(void)
 /* Time stays linear: a quadratic reader would need minutes for these. */
 static void test_hostile_lists(void)
 {
-	static const char *const units[] = { "(", "a ", "a:", "a:;", "<", "\"", "@a:", ",", "a <b> ", "[" };
+	static const char *const units[] = { "(",  "a ",  "a:", "a:;",    "<",
+					     "\"", "@a:", ",",  "a <b> ", "[" };
 	struct buf text = BUF_INIT(2000000), out = BUF_INIT(20000000);
 
 	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
@@ -215,6 +222,34 @@ static void test_hostile_lists(void)
 		CHECK(clock() - start < CLOCKS_PER_SEC);
 	}
 	buf_done(&text);
+	buf_done(&out);
+}
+
+static void test_from(void)
+{
+	static const struct {
+		const char *name;
+		const char *standard;
+		const char *obsolete;
+	} cases[] = {
+		{ "Alice  A", "Alice A <a@d.test>", "a@d.test (Alice A)" },
+		{ "A. B", "\"A. B\" <a@d.test>", "a@d.test (A. B)" },
+		{ "a\"q\\b", "\"a\\\"q\\\\b\" <a@d.test>", "a@d.test (a\"q\\\\b)" },
+		{ "A (x", "\"A (x\" <a@d.test>", "a@d.test (A \\(x)" },
+		{ "\xc3\xa9", "\xc3\xa9 <a@d.test>", "a@d.test (\xc3\xa9)" },
+		{ "A\nBcc: x", "\"A Bcc: x\" <a@d.test>", "a@d.test (A Bcc: x)" },
+		{ " ", "a@d.test", "a@d.test" },
+	};
+	struct buf out = BUF_INIT(1000);
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		buf_reset(&out);
+		header_from(&out, HEADER_FROM_STANDARD, span_of(cases[i].name), SPAN("a@d.test"));
+		CHECK_SPAN(buf_span(&out), cases[i].standard);
+		buf_reset(&out);
+		header_from(&out, HEADER_FROM_OBSOLETE, span_of(cases[i].name), SPAN("a@d.test"));
+		CHECK_SPAN(buf_span(&out), cases[i].obsolete);
+	}
 	buf_done(&out);
 }
 
@@ -241,6 +276,7 @@ int main(void)
 	TEST(rewrite);
 	TEST(extract);
 	TEST(hostile_lists);
+	TEST(from);
 	TEST(dates);
 	return test_end();
 }

@@ -120,7 +120,8 @@ static void test_limits(void)
 
 	rules.nesting_limit = 2;
 	for (int i = 0; i < 5; i++)
-		buf_printf(&text, "%sContent-Type: multipart/mixed; boundary=x%d\n\n", i > 0 ? "" : "", i),
+		buf_printf(&text, "%sContent-Type: multipart/mixed; boundary=x%d\n\n",
+			   i > 0 ? "" : "", i),
 			buf_printf(&text, "--x%d\n", i);
 	CHECK_INT(parse(&rules, buf_span(&text), &out), MIME_PROBLEM_NESTING);
 	buf_reset(&text);
@@ -169,8 +170,8 @@ static void test_values(void)
 		{ "; boundary=a=b/c", "a=b/c", MIME_PARAM_FOUND },
 		{ "; boundary*0=\"a\"; boundary*1=.exe", "a.exe", MIME_PARAM_FOUND },
 		{ "; boundary*1=b; boundary*0=a", "ab", MIME_PARAM_FOUND },
-		{ "; boundary*0*=utf-8''a%20b; boundary*1*=%c3%a9; boundary*2=\"%41\"", "a b\xc3\xa9%41",
-		  MIME_PARAM_FOUND },
+		{ "; boundary*0*=utf-8''a%20b; boundary*1*=%c3%a9; boundary*2=\"%41\"",
+		  "a b\xc3\xa9%41", MIME_PARAM_FOUND },
 		{ "; boundary*=us-ascii'en'x%2", "x%2", MIME_PARAM_FOUND },
 		{ "; boundary*1=b", "", MIME_PARAM_NONE },
 		{ "; boundary=a; boundary*0=b", "a", MIME_PARAM_TWICE },
@@ -187,7 +188,8 @@ static void test_values(void)
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		buf_reset(&out);
-		CHECK_INT(mime_value_param(&out, span_of(rows[i].params), "boundary"), rows[i].found);
+		CHECK_INT(mime_value_param(&out, span_of(rows[i].params), "boundary"),
+			  rows[i].found);
 		CHECK_STR(buf_str(&out), rows[i].value);
 	}
 	buf_done(&out);
@@ -241,23 +243,25 @@ static void test_7bit(void)
 		   false,
 		   "MIME-Version: 1.0\nContent-Type: text/plain;\n charset=utf-8\nSubject: x\n"
 		   "Content-Transfer-Encoding: quoted-printable\n\ncaf=C3=A9 =3D one=20\nline\n");
-	check_7bit("Content-Transfer-Encoding: 8bit\nContent-Type: multipart/mixed; boundary=\"=_b\"\n\n"
-		   "--=_b\nContent-Transfer-Encoding: 8bit\n\n\xc3\xa9\n--=_b\n\n= plain\n--=_b--\n=\n",
-		   false,
-		   "Content-Type: multipart/mixed; boundary=\"=_b\"\nContent-Transfer-Encoding: 7bit\n\n"
-		   "--=_b\nContent-Transfer-Encoding: quoted-printable\n\n=C3=A9\n--=_b\n\n= plain\n"
-		   "--=_b--\n=\n");
+	check_7bit(
+		"Content-Transfer-Encoding: 8bit\nContent-Type: multipart/mixed; boundary=\"=_b\"\n\n"
+		"--=_b\nContent-Transfer-Encoding: 8bit\n\n\xc3\xa9\n--=_b\n\n= plain\n--=_b--\n=\n",
+		false,
+		"Content-Type: multipart/mixed; boundary=\"=_b\"\nContent-Transfer-Encoding: 7bit\n\n"
+		"--=_b\nContent-Transfer-Encoding: quoted-printable\n\n=C3=A9\n--=_b\n\n= plain\n"
+		"--=_b--\n=\n");
 	check_7bit("Content-Transfer-Encoding: base64\n\nAAAA=\n", true,
 		   "Content-Transfer-Encoding: base64\n\nAAAA=\n");
 	check_7bit("Subject: x\n\n\xc3\xa9\n", true,
 		   "Subject: x\nMIME-Version: 1.0\nContent-Type: text/plain; charset=unknown-8bit\n"
 		   "Content-Transfer-Encoding: quoted-printable\n\n=C3=A9\n");
 	check_7bit("Subject: x\n\n\xc3\xa9\n", false, "Subject: x\n\n\xc3\xa9\n");
-	check_7bit("Content-Transfer-Encoding: binary\n\n"
-		   "123456789 123456789 123456789 123456789 123456789 123456789 123456789 12345\xc3\xa9\n",
-		   false,
-		   "Content-Transfer-Encoding: quoted-printable\n\n"
-		   "123456789 123456789 123456789 123456789 123456789 123456789 123456789 12345=\n=C3=A9\n");
+	check_7bit(
+		"Content-Transfer-Encoding: binary\n\n"
+		"123456789 123456789 123456789 123456789 123456789 123456789 123456789 12345\xc3\xa9\n",
+		false,
+		"Content-Transfer-Encoding: quoted-printable\n\n"
+		"123456789 123456789 123456789 123456789 123456789 123456789 123456789 12345=\n=C3=A9\n");
 }
 
 static void test_base64(void)
@@ -266,9 +270,11 @@ static void test_base64(void)
 		const char *text;
 		const char *data;
 	} rows[] = {
-		{ "", "" }, { "Zg==", "f" }, { "Zm8=", "fo" }, { "Zm9v", "foo" }, { "Zm9vYg==", "foob" },
-		{ "Zg=", NULL }, { "Zg", NULL }, { "Zh==", NULL }, { "Zm9=", NULL }, { "Z===", NULL },
-		{ "====", NULL }, { "Zg==Zg==", NULL }, { "Zm 9", NULL }, { "Zm9v\n", NULL }, { "Z=9v", NULL },
+		{ "", "" },        { "Zg==", "f" },        { "Zm8=", "fo" },
+		{ "Zm9v", "foo" }, { "Zm9vYg==", "foob" }, { "Zg=", NULL },
+		{ "Zg", NULL },    { "Zh==", NULL },       { "Zm9=", NULL },
+		{ "Z===", NULL },  { "====", NULL },       { "Zg==Zg==", NULL },
+		{ "Zm 9", NULL },  { "Zm9v\n", NULL },     { "Z=9v", NULL },
 	};
 	struct buf out = BUF_INIT(100);
 
@@ -290,7 +296,8 @@ static void test_verp(void)
 	struct buf out = BUF_INIT(100);
 
 	CHECK(verp_are_delimiters(SPAN("+="), SPAN("-=+")));
-	CHECK(!verp_are_delimiters(SPAN("+x"), SPAN("-=+")) && !verp_are_delimiters(SPAN("+"), SPAN("+")));
+	CHECK(!verp_are_delimiters(SPAN("+x"), SPAN("-=+")) &&
+	      !verp_are_delimiters(SPAN("+"), SPAN("+")));
 	verp_sender(&out, SPAN("+="), SPAN("owner-list@origin"), SPAN("user@domain"));
 	CHECK_STR(buf_str(&out), "owner-list+user=domain@origin");
 	buf_reset(&out);

@@ -112,8 +112,10 @@ static void check_path(const char *path, unsigned flags, const char *want)
 	struct buf out = BUF_INIT(10000);
 	enum smtp_addr_status status = smtp_addr_parse(span_of(path), flags, &out);
 
-	if ((status == SMTP_ADDR_OK) != (want != NULL) || (want != NULL && !span_is(buf_span(&out), want))) {
-		printf("# path %s, flags %u: status %d, \"%s\"\n", path, flags, (int)status, buf_str(&out));
+	if ((status == SMTP_ADDR_OK) != (want != NULL) ||
+	    (want != NULL && !span_is(buf_span(&out), want))) {
+		printf("# path %s, flags %u: status %d, \"%s\"\n", path, flags, (int)status,
+		       buf_str(&out));
 		CHECK(false);
 	}
 	buf_done(&out);
@@ -169,10 +171,19 @@ static void test_quote(void)
 		const char *internal;
 		const char *external;
 	} cases[] = {
-		{ "a@d.test", "a@d.test" }, { "", "" }, { "al ice@d", "\"al ice\"@d" },
-		{ "a\"b\\c@d", "\"a\\\"b\\\\c\"@d" }, { "@d", "\"\"@d" }, { "a..b@d", "\"a..b\"@d" },
-		{ "a.@d", "\"a.\"@d" }, { ".", "\".\"" }, { "a@b@c", "\"a@b\"@c" }, { "a@", "a@" },
-		{ "\xc3\xa9@d", "\xc3\xa9@d" }, { "a:b", "\"a:b\"" }, { "a.b", "a.b" },
+		{ "a@d.test", "a@d.test" },
+		{ "", "" },
+		{ "al ice@d", "\"al ice\"@d" },
+		{ "a\"b\\c@d", "\"a\\\"b\\\\c\"@d" },
+		{ "@d", "\"\"@d" },
+		{ "a..b@d", "\"a..b\"@d" },
+		{ "a.@d", "\"a.\"@d" },
+		{ ".", "\".\"" },
+		{ "a@b@c", "\"a@b\"@c" },
+		{ "a@", "a@" },
+		{ "\xc3\xa9@d", "\xc3\xa9@d" },
+		{ "a:b", "\"a:b\"" },
+		{ "a.b", "a.b" },
 	};
 	struct buf out = BUF_INIT(1000);
 
@@ -187,7 +198,9 @@ static void test_quote(void)
 /* Row P17: long runs of what parsers stumble over end at once. */
 static void test_hostile_runs(void)
 {
-	static const char *const units[] = { "(", ".!", "\\", "\"", "@,@,:", "<", "[", "a ", "@a:" };
+	static const char *const units[] = {
+		"(", ".!", "\\", "\"", "@,@,:", "<", "[", "a ", "@a:"
+	};
 	struct buf path = BUF_INIT(100000), out = BUF_INIT(100000);
 
 	for (size_t i = 0; i < ARRAY_LEN(units); i++) {

@@ -196,7 +196,8 @@ static void test_dsn(void)
 	CHECK(dsn_notify_parse(SPAN("success,FAILURE,"), &notify));
 	CHECK_INT(notify, DSN_NOTIFY_SUCCESS | DSN_NOTIFY_FAILURE);
 	CHECK(!dsn_notify_parse(SPAN("x"), &notify));
-	CHECK(dsn_wants(0, DSN_FAILED) && dsn_wants(0, DSN_DELAYED) && !dsn_wants(0, DSN_DELIVERED));
+	CHECK(dsn_wants(0, DSN_FAILED) && dsn_wants(0, DSN_DELAYED) &&
+	      !dsn_wants(0, DSN_DELIVERED));
 	CHECK(!dsn_wants(DSN_NOTIFY_NEVER, DSN_FAILED));
 }
 

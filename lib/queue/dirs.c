@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The queue directories; see dirs.h. queue_dirs_make() runs as root in `postern`; the rest in
+ * qmgr, bounce, showq and the queue commands. Names from outside were checked to be queue ids
+ * before they come here, and files are never followed through symbolic links.
+ */
+
+#include "queue/dirs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+static const char *const names[QUEUE_DIR_COUNT] = {
+	[QUEUE_MAILDROP] = "maildrop", [QUEUE_INCOMING] = "incoming", [QUEUE_ACTIVE] = "active",
+	[QUEUE_DEFERRED] = "deferred", [QUEUE_HOLD] = "hold",	      [QUEUE_CORRUPT] = "corrupt",
+	[QUEUE_BOUNCE] = "bounce",     [QUEUE_DEFER] = "defer",	      [QUEUE_TRACE] = "trace",
+	[QUEUE_FLUSH] = "flush",
+};
+
+const char *queue_dir_name(enum queue_dir dir)
+{
+	return names[dir];
+}
+
+bool queue_dir_find(struct span name, enum queue_dir *ret_dir)
+{
+	for (int i = 0; i < QUEUE_DIR_COUNT; i++)
+		if (span_is(name, names[i])) {
+			*ret_dir = (enum queue_dir)i;
+			return true;
+		}
+	return false;
+}
+
+/* ---- making ---- */
+
+enum dir_owner { OWNER_ROOT, OWNER_QUEUE };
+
+/* One row a directory: the modes are what keeps users out and lets postdrop in. */
+static const struct dir_row {
+	const char *name;
+	enum dir_owner owner;
+	bool has_setgid_group;
+	mode_t mode;
+} rows[] = {
+	{ "incoming", OWNER_QUEUE, false, 0700 },
+	{ "active", OWNER_QUEUE, false, 0700 },
+	{ "deferred", OWNER_QUEUE, false, 0700 },
+	{ "hold", OWNER_QUEUE, false, 0700 },
+	{ "corrupt", OWNER_QUEUE, false, 0700 },
+	{ "bounce", OWNER_QUEUE, false, 0700 },
+	{ "defer", OWNER_QUEUE, false, 0700 },
+	{ "trace", OWNER_QUEUE, false, 0700 },
+	{ "flush", OWNER_QUEUE, false, 0700 },
+	{ "saved", OWNER_QUEUE, false, 0700 },
+	{ "private", OWNER_QUEUE, false, 0700 },
+	{ "maildrop", OWNER_QUEUE, true, 01730 },
+	{ "public", OWNER_QUEUE, true, 02710 },
+	{ "pid", OWNER_ROOT, false, 0755 },
+	{ "jail", OWNER_ROOT, false, 0755 },
+};
+
+/* Makes one directory and sets what is not yet as it should be; -1 with errno. */
+static int make_row(int root, const struct dir_row *row, uid_t queue_uid, gid_t setgid_gid)
+{
+	uid_t uid = row->owner == OWNER_QUEUE ? queue_uid : 0;
+	gid_t gid = row->has_setgid_group ? setgid_gid : (gid_t)-1;
+	struct stat st;
+	int fd, result = 0;
+
+	if (mkdirat(root, row->name, 0700) < 0 && errno != EEXIST)
+		return -1;
+	fd = openat(root, row->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) < 0)
+		result = -1;
+	if (result == 0 && geteuid() == 0 &&
+	    (st.st_uid != uid || (gid != (gid_t)-1 && st.st_gid != gid)))
+		result = fchown(fd, uid, gid);
+	/* After fchown, which clears the set-gid bit. */
+	if (result == 0 && ((st.st_mode & 07777) != row->mode || geteuid() == 0))
+		result = fchmod(fd, row->mode);
+
+	int saved = errno;
+
+	(void)close(fd);
+	errno = saved;
+	return result;
+}
+
+bool queue_dirs_make(const char *queue_directory, uid_t queue_uid, gid_t setgid_gid,
+		     struct buf *error)
+{
+	int root = open(queue_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (root < 0) {
+		(void)buf_printf(error, "open directory %s: %s", queue_directory, strerror(errno));
+		return false;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (make_row(root, &rows[i], queue_uid, setgid_gid) < 0) {
+			(void)buf_printf(error, "directory %s/%s: %s", queue_directory,
+					 rows[i].name, strerror(errno));
+			(void)close(root);
+			return false;
+		}
+	(void)close(root);
+	return true;
+}
+
+/* ---- opening ---- */
+
+bool queue_dirs_open(struct queue_dirs *dirs, const char *queue_directory)
+{
+	int root = open(queue_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	for (int i = 0; i < QUEUE_DIR_COUNT; i++)
+		dirs->fds[i] = -1;
+	if (root < 0)
+		return false;
+	for (int i = 0; i < QUEUE_DIR_COUNT; i++) {
+		dirs->fds[i] = openat(root, names[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (dirs->fds[i] < 0) {
+			int saved = errno;
+
+			queue_dirs_close(dirs);
+			(void)close(root);
+			errno = saved;
+			return false;
+		}
+	}
+	(void)close(root);
+	return true;
+}
+
+void queue_dirs_close(struct queue_dirs *dirs)
+{
+	for (int i = 0; i < QUEUE_DIR_COUNT; i++) {
+		if (dirs->fds[i] >= 0)
+			(void)close(dirs->fds[i]);
+		dirs->fds[i] = -1;
+	}
+}
+
+int queue_open_in(const struct queue_dirs *dirs, enum queue_dir dir, const char *id, int flags)
+{
+	int fd = openat(dirs->fds[dir], id, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
+		(void)close(fd);
+		errno = EINVAL;
+		return -1;
+	}
+	return fd;
+}
+
+int queue_open_message(const struct queue_dirs *dirs, const char *id, int flags,
+		       enum queue_dir *ret_dir)
+{
+	static const enum queue_dir order[] = { QUEUE_INCOMING, QUEUE_DEFERRED, QUEUE_HOLD,
+						QUEUE_CORRUPT };
+	enum { ROUNDS = 2 };
+
+	for (size_t i = 0; i < ROUNDS * ARRAY_LEN(order); i++) {
+		enum queue_dir dir = order[i % (ARRAY_LEN(order))];
+		int fd = queue_open_in(dirs, dir, id, flags);
+
+		if (fd >= 0 || errno != ENOENT) {
+			*ret_dir = dir;
+			return fd;
+		}
+	}
+	return -1;
+}
+
+bool queue_move(const struct queue_dirs *dirs, const char *id, enum queue_dir from,
+		enum queue_dir to)
+{
+	return renameat2(dirs->fds[from], id, dirs->fds[to], id, RENAME_NOREPLACE) == 0;
+}
+
+bool queue_remove(const struct queue_dirs *dirs, enum queue_dir dir, const char *id)
+{
+	return unlinkat(dirs->fds[dir], id, 0) == 0 || errno == ENOENT;
+}
+
+/* ---- walking ---- */
+
+bool queue_walk_start(struct queue_walk *walk, const struct queue_dirs *dirs, enum queue_dir dir)
+{
+	int fd = openat(dirs->fds[dir], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	queue_walk_end(walk);
+	if (fd < 0)
+		return false;
+	walk->stream = fdopendir(fd);
+	if (walk->stream == NULL) {
+		(void)close(fd);
+		return false;
+	}
+	return true;
+}
+
+bool queue_walk_next(struct queue_walk *walk, char ret_id[QUEUE_ID_MAX])
+{
+	struct dirent *entry;
+
+	while (walk->stream != NULL && (entry = readdir(walk->stream)) != NULL) {
+		struct span name = span_of(entry->d_name);
+
+		if (name.n >= QUEUE_ID_MAX || !queue_id_is_valid(name))
+			continue;
+		memcpy(ret_id, name.p, name.n + 1);
+		return true;
+	}
+	return false;
+}
+
+void queue_walk_end(struct queue_walk *walk)
+{
+	if (walk->stream != NULL)
+		(void)closedir(walk->stream);
+	walk->stream = NULL;
+}

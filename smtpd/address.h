@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SMTPD_ADDRESS_H
+#define SMTPD_ADDRESS_H
+
+#include "smtpd/session.h"
+
+/* How strictly addresses are read here and now: enum smtp_addr_flags. */
+unsigned address_flags(const struct session *s);
+
+/* Answers a MAIL or RCPT whose arguments are wrong. */
+void reply_parse_error(struct session *s, enum smtp_cmd_status status, const char *verb,
+		       struct span bad);
+
+#endif

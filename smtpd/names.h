@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SMTPD_NAMES_H
+#define SMTPD_NAMES_H
+
+#include "base/span.h"
+
+/* Whether mail could be sent to a domain, by its MX and address records. */
+enum name_result { NAME_RECEIVES, NAME_UNKNOWN, NAME_NULL_MX, NAME_TEMPORARY };
+
+enum name_result name_can_receive(struct span domain);
+
+#endif

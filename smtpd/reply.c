@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* Replies to the client, and what too many errors do. RFC 5321 4.2; postconf(5) smtpd_soft_error_limit. */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "conf/conf.h"
+#include "smtpd/session.h"
+
+const char *client_text(const struct session *s)
+{
+	static char text[400];
+
+	(void)snprintf(text, sizeof(text), "%s[%s]", s->peer.name, s->peer.addr);
+	return text;
+}
+
+PRINTF_LIKE(2, 0)
+static void send_reply(struct session *s, const char *format, va_list args)
+{
+	struct buf text = BUF_INIT(4096);
+
+	(void)buf_vprintf(&text, format, args);
+	/* One reply is one line, whatever was put into it. */
+	for (size_t i = 0; i < text.length; i++)
+		if ((unsigned char)text.data[i] < ' ' || text.data[i] == 0x7f)
+			text.data[i] = '?';
+	if (span_starts(buf_span(&text), SPAN("421")))
+		s->must_close = true;
+	stream_write(&s->stream, buf_span(&text));
+	stream_write(&s->stream, SPAN("\r\n"));
+	buf_done(&text);
+}
+
+void reply_quietly(struct session *s, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	send_reply(s, format, args);
+	va_end(args);
+}
+
+/* A client that makes errors waits: first what it is owed goes out, then nothing for a while. */
+static void slow_down(struct session *s)
+{
+	struct timespec pause = { .tv_sec = conf->smtpd_error_sleep_time };
+
+	if (s->errors <= conf->smtpd_soft_error_limit || pause.tv_sec == 0)
+		return;
+	(void)stream_flush(&s->stream);
+	(void)nanosleep(&pause, NULL);
+}
+
+void reply(struct session *s, const char *format, ...)
+{
+	va_list args;
+
+	if (*format == '4' || *format == '5' || (*format == '%' && buf_span(&s->reply).n > 0 &&
+						 *buf_str(&s->reply) >= '4')) {
+		s->errors++;
+		slow_down(s);
+	}
+	va_start(args, format);
+	send_reply(s, format, args);
+	va_end(args);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * smtpd: receives mail over SMTP. A worker takes one connection at a time: it reads commands,
+ * asks the restrictions, and streams each message to cleanup.
+ *
+ * Runs as uid net in a directory that holds nothing but the sockets of the services it may
+ * call, and can open no file. Everything it reads from the network is hostile. Implements RFC 5321, 1870,
+ * 2920, 3030, 3461, 6152, 6531, 1985. Manual: smtpd(8).
+ */
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "conf/conf.h"
+#include "proc/service.h"
+#include "smtpd/check.h"
+
+enum { CONTENT_MAX = 64 * 1024, WORDS_MAX = 16 * 1024 };
+
+/* One for the worker's life: its buffers are kept from session to session. */
+static struct session session;
+
+static void worker_start(void)
+{
+	buf_init(&session.helo, 1024);
+	buf_init(&session.reply, 4096);
+	buf_init(&session.words, WORDS_MAX);
+	buf_init(&session.content, CONTENT_MAX);
+	lookup_init(&session.lookup, false);
+	ipc_attach(&session.cleanup, -1);
+}
+
+/* Whether addresses in headers are completed with our domain: local_header_rewrite_clients. */
+static bool is_rewrite_client(struct session *s)
+{
+	struct check check = { .session = s, .stage = STAGE_CLIENT, .verb = "CONNECT" };
+
+	return restrictions_run(&check, tables.rewrite_clients) == CHECK_PERMIT;
+}
+
+static void start_session(struct session *s, int fd)
+{
+	stream_reopen(&s->stream, fd);
+	buf_reset(&s->helo);
+	s->is_esmtp = s->may_pipeline = s->must_close = s->saw_bare_newline = false;
+	s->has_chunking = true;
+	s->ext = SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_DSN;
+	s->protocol = NULL;
+	s->errors = s->junk = 0;
+	for (size_t i = 0; i < VERB_COUNT_MAX; i++)
+		s->done[i] = s->tried[i] = 0;
+	session_reset_mail(s);
+	conf_set_stress(service_is_stressed());
+	peer_find(s);
+	service_set_peer(s->peer.addr);
+	s->is_trusted_rewrite = is_rewrite_client(s);
+}
+
+/* What the client hears when this process cannot go on. */
+static void farewell(void)
+{
+	reply_quietly(&session, "421 4.3.0 %s Error: internal error", conf->myhostname);
+	(void)stream_flush(&session.stream);
+}
+
+static void serve(int fd, const char *client)
+{
+	(void)client;
+	start_session(&session, fd);
+	log_on_fatal(farewell);
+	session_run(&session);
+	log_on_fatal(NULL);
+	stream_hangup(&session.stream);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct service_program program = {
+		.name = "smtpd",
+		.kind = SERVICE_WORKERS,
+		.jail = { JAIL_UID_NET, JAIL_ROOT_OWN, JAIL_UNIX },
+		.prepare = tables_open,
+		.worker_start = worker_start,
+		.serve = serve,
+	};
+
+	return service_main(argc, argv, &program);
+}

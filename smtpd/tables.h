@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SMTPD_TABLES_H
+#define SMTPD_TABLES_H
+
+/* Tables and lists that smtpd opens once, as root, before its jail. Borrowed by all sessions. */
+
+#include "route/site.h"
+
+struct restriction_list;
+
+enum stage {
+	STAGE_CLIENT,
+	STAGE_HELO,
+	STAGE_SENDER,
+	STAGE_RELAY,
+	STAGE_RCPT,
+	STAGE_DATA,
+	STAGE_END_OF_DATA,
+	STAGE_ETRN,
+	STAGE_COUNT
+};
+
+struct tables {
+	struct site site;
+	struct maps *local_rcpt, *relay_rcpt, *virtual_alias, *virtual_mailbox;
+	struct maps *canonical, *rcpt_canonical, *sender_canonical;
+	struct match_list *mynetworks, *event_exceptions, *bare_newline_exceptions;
+	struct restriction_list *restrictions[STAGE_COUNT];
+	struct restriction_list *rewrite_clients; /* local_header_rewrite_clients */
+	struct maps *ehlo_keyword_maps;           /* smtpd_discard_ehlo_keyword_address_maps */
+	struct maps *forbidden_commands;          /* tables of smtpd_forbidden_commands */
+	unsigned discard_keywords;                /* bits of smtpd/keywords.h */
+	bool is_strict; /* Postern's own compatibility level: RELIABILITY rows hold */
+};
+
+extern struct tables tables;
+
+void tables_open(void);
+
+#endif
