@@ -83,13 +83,6 @@ void stream_reopen(struct stream *stream, int fd)
 		start(stream, fd);
 }
 
-void stream_hang_up(struct stream *stream)
-{
-	close_layers(stream);
-	stream->in_start = stream->in_end = 0;
-	buf_shrink(&stream->out, OUTPUT_FLUSH_BYTES);
-}
-
 void stream_close(struct stream *stream)
 {
 	stream_hangup(stream);
