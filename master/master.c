@@ -141,6 +141,7 @@ static gid_t client_group(const struct config *config, const char *client)
 	} rows[] = {
 		{ "smtpd", JAIL_UID_NET }, { "smtp", JAIL_UID_NET }, { "lmtp", JAIL_UID_NET },
 		{ "error", JAIL_UID_NET }, { "discard", JAIL_UID_NET },
+		{ "local", JAIL_UID_NET }, { "virtual", JAIL_UID_NET }, { "pipe", JAIL_UID_NET },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)

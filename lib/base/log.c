@@ -28,6 +28,11 @@ void log_open(const char *tag, int fd)
 	logger.fd = fd;
 }
 
+int log_fd(void)
+{
+	return logger.fd;
+}
+
 void log_copy_to(log_copy_fn *copy)
 {
 	logger.copy = copy;

@@ -26,6 +26,7 @@ enum log_severity { LOG_SEV_INFO, LOG_SEV_WARNING, LOG_SEV_ERROR, LOG_SEV_FATAL,
  * go to standard error as people read them. Before the first call lines go to standard error.
  */
 void log_open(const char *tag, int fd);
+int log_fd(void); /* for who closes all others */
 
 /* A command may add a second reader of its lines, such as the log service or file. */
 typedef void log_copy_fn(enum log_severity severity, const char *tag, const char *text);

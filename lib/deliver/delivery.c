@@ -22,7 +22,7 @@
 #include "table/maps.h"
 
 enum {
-	WAIT_SLICE_MS = 1000,     /* how soon an idle worker sees that the service drains */
+	REQUEST_LIMIT_MS = 1000,  /* a packet is there at once */
 	REPORT_LIMIT_MS = 3600 * 1000, /* a new qmgr comes long before */
 	OUTCOMES_MAX = 122880,    /* of deliver_result */
 	OUTCOME_MAX = 16 * 1024,  /* one encoded outcome is shorter */
@@ -197,14 +197,16 @@ static void send_result(struct delivery *delivery, bool is_final)
 		.outcomes = buf_span(&delivery->outcomes),
 	};
 
-	if (!deliver.has_results) {
+	struct ipc_channel *to = delivery->answer_to;
+
+	if (to == NULL && !deliver.has_results) {
 		ipc_attach(&deliver.results, service.results_fd);
 		deliver.has_results = true;
 	}
-	/* Without a result qmgr would deliver again: better to wait for the next qmgr. */
-	if (IPC_SEND(&deliver.results, deliver_result, &result, -1,
+	/* Without a result it would be delivered again: better to wait for the next qmgr. */
+	if (IPC_SEND(to != NULL ? to : &deliver.results, deliver_result, &result, -1,
 		     clock_in_ms(REPORT_LIMIT_MS)) != IPC_OK)
-		fatal("%s: cannot report to qmgr: %s", delivery->id, strerror(errno));
+		fatal("%s: cannot report the result: %s", delivery->id, strerror(errno));
 	buf_reset(&delivery->outcomes);
 }
 
@@ -252,6 +254,78 @@ void deliver_hop_trouble(struct delivery *delivery, const char *status, struct s
 {
 	(void)snprintf(delivery->hop_status, sizeof(delivery->hop_status), "%s", status);
 	(void)buf_set(&delivery->hop_reason, span_first(reason, HOP_REASON_MAX));
+}
+
+/* ---- to another agent ---- */
+
+enum { PASS_CONNECT_MS = 30 * 1000, PASS_RESULT_MS = 3600 * 1000 };
+
+/* Takes over the outcomes of another agent's result; *ret_action the worst of them. */
+static bool adopt(struct delivery *delivery, struct span outcomes, enum dsn_action *ret_action)
+{
+	struct span rest = outcomes;
+	struct msg_outcome outcome;
+
+	while (rest.n > 0) {
+		if (!msg_outcome_decode(&rest, &outcome))
+			return false;
+		*ret_action = (enum dsn_action)outcome.action;
+		if (buf_span(&delivery->outcomes).n + OUTCOME_MAX > OUTCOMES_MAX)
+			send_result(delivery, false);
+		if (!msg_outcome_encode(&delivery->outcomes, &outcome))
+			return false;
+	}
+	return true;
+}
+
+/* Sends the request and waits for the final result; false: none came. */
+static bool pass_on(struct delivery *delivery, struct ipc_channel *channel,
+		    const struct msg_deliver_request *request, enum dsn_action *ret_action)
+{
+	struct msg_deliver_result result = { .is_final = false };
+	bool has_outcome = false;
+
+	if (IPC_SEND(channel, deliver_request, request, delivery->fd, clock_in_ms(PASS_CONNECT_MS)) !=
+	    IPC_OK)
+		return false;
+	while (!result.is_final) {
+		if (IPC_EXPECT(channel, deliver_result, &result, clock_in_ms(PASS_RESULT_MS)) != IPC_OK)
+			return has_outcome;
+		has_outcome = has_outcome || result.outcomes.n > 0;
+		if (!adopt(delivery, result.outcomes, ret_action))
+			return has_outcome;
+	}
+	return has_outcome;
+}
+
+enum dsn_action deliver_pass(struct delivery *delivery, const struct msg_rcpt *rcpt,
+			     const char *transport, struct span nexthop, struct span sender)
+{
+	struct msg_deliver_request request = delivery->request;
+	struct buf packed = BUF_INIT(IPC_RECORD_MAX);
+	struct ipc_channel channel;
+	enum dsn_action action = DSN_DELAYED;
+	int fd = service_connect(transport, clock_in_ms(PASS_CONNECT_MS));
+	bool is_done = false;
+
+	ipc_attach(&channel, fd);
+	request.token = 0;
+	request.nexthop = nexthop;
+	request.sender = sender;
+	if (fd >= 0 && msg_rcpt_encode(&packed, rcpt)) {
+		request.rcpts = buf_span(&packed);
+		is_done = pass_on(delivery, &channel, &request, &action);
+	}
+	ipc_close(&channel);
+	buf_done(&packed);
+	if (!is_done) {
+		struct deliver_outcome outcome =
+			deliver_deferred("4.3.0", SPAN("mail transport unavailable"));
+
+		log_warn("%s: transport %s gave no result", delivery->id, transport);
+		deliver_report(delivery, rcpt, &outcome);
+	}
+	return action;
 }
 
 /* ---- from qmgr ---- */
@@ -306,16 +380,18 @@ static void forget(struct delivery *delivery)
 }
 
 /* One request, received last on the channel. False: it was none, and the connection ends. */
-static bool serve_request(struct ipc_channel *channel, const struct deliver_agent *agent)
+static bool serve_request(struct ipc_channel *channel, bool is_qmgr,
+			  const struct deliver_agent *agent)
 {
-	struct delivery delivery = { .agent = agent, .handoff = clock_wall_now() };
+	struct delivery delivery = { .agent = agent, .handoff = clock_wall_now(),
+				     .answer_to = is_qmgr ? NULL : channel };
 
 	delivery.fd = ipc_take_fd(channel);
 	buf_init(&delivery.outcomes, OUTCOMES_MAX);
 	buf_init(&delivery.hop_reason, HOP_REASON_MAX);
 	if (!IPC_GET(channel, deliver_request, &delivery.request) || delivery.fd < 0 ||
 	    !unpack(&delivery)) {
-		log_warn("malformed delivery request from qmgr");
+		log_warn("malformed delivery request");
 		forget(&delivery);
 		return false;
 	}
@@ -331,9 +407,8 @@ static enum ipc_status next_request(struct ipc_channel *channel, const struct de
 {
 	struct clock_mono idle_end = agent->on_idle != NULL ? clock_in_ms(agent->idle_ms)
 							    : CLOCK_NEVER;
-	enum ipc_status status;
 
-	while ((status = ipc_recv(channel, clock_in_ms(WAIT_SLICE_MS))) == IPC_TIMEOUT) {
+	while (!service_wait(channel->fd, idle_end)) {
 		if (service_is_draining())
 			return IPC_TIMEOUT;
 		if (clock_is_past(idle_end)) {
@@ -341,23 +416,24 @@ static enum ipc_status next_request(struct ipc_channel *channel, const struct de
 			idle_end = CLOCK_NEVER;
 		}
 	}
-	return status;
+	return ipc_recv(channel, clock_in_ms(REQUEST_LIMIT_MS));
 }
 
-void deliver_serve(int fd, const struct deliver_agent *agent)
+void deliver_serve(int fd, const char *client, const struct deliver_agent *agent)
 {
 	struct ipc_channel channel;
+	bool is_qmgr = strcmp(client, "qmgr") == 0;
 	enum ipc_status status;
 
 	ipc_attach(&channel, fd);
 	while ((status = next_request(&channel, agent)) == IPC_OK)
-		if (!serve_request(&channel, agent))
+		if (!serve_request(&channel, is_qmgr, agent))
 			break;
 	if (status == IPC_TIMEOUT) {
 		/* From here on qmgr cannot send; what it has sent is still served. */
 		(void)shutdown(fd, SHUT_RD);
 		while (ipc_recv(&channel, clock_in_ms(0)) == IPC_OK)
-			if (!serve_request(&channel, agent))
+			if (!serve_request(&channel, is_qmgr, agent))
 				break;
 	}
 	ipc_close(&channel);

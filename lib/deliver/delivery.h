@@ -18,6 +18,7 @@
 #include "queue/file.h"
 
 struct deliver_agent;
+struct ipc_channel;
 
 /* One request: some recipients of one message. Spans live until the delivery ends. */
 struct delivery {
@@ -34,6 +35,7 @@ struct delivery {
 
 	/* private */
 	const struct deliver_agent *agent;
+	struct ipc_channel *answer_to; /* NULL: qmgr, over the results socket */
 	struct buf outcomes;
 	char hop_status[DSN_STATUS_SIZE];
 	struct buf hop_reason;
@@ -54,8 +56,12 @@ struct deliver_agent {
  */
 void deliver_prepare(const char *title, const char *status_filter);
 
-/* serve() of an agent: all requests of one connection, until qmgr closes it. Takes over `fd`. */
-void deliver_serve(int fd, const struct deliver_agent *agent);
+/*
+ * serve() of an agent: all requests of one connection, until its client closes it. Takes over
+ * `fd`. A client other than qmgr (local passes recipients on, see deliver_pass()) gets the result
+ * over the connection.
+ */
+void deliver_serve(int fd, const char *client, const struct deliver_agent *agent);
 
 /* What became of a recipient. Zeroed members that the comment calls optional may stay so. */
 struct deliver_outcome {
@@ -80,6 +86,14 @@ void deliver_report(struct delivery *delivery, const struct msg_rcpt *rcpt,
 
 /* deliver_report() of the same outcome for all recipients. */
 void deliver_report_all(struct delivery *delivery, const struct deliver_outcome *outcome);
+
+/*
+ * Hands one recipient to the agent of the service `transport`, which logs, and takes over what it
+ * reports. PERMIT must allow it. Returns the action: DSN_DELAYED when the agent cannot be
+ * reached or gave no result, which is then reported with `relay` this agent's.
+ */
+enum dsn_action deliver_pass(struct delivery *delivery, const struct msg_rcpt *rcpt,
+			     const char *transport, struct span nexthop, struct span sender);
 
 /* Tells qmgr that the whole destination is in trouble: it slows down or stops for a while. */
 void deliver_hop_trouble(struct delivery *delivery, const char *status, struct span reason);

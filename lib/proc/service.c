@@ -99,6 +99,16 @@ static void load_ids(void)
 	}
 }
 
+/* Where this program's client sockets will be seen from inside. */
+static void set_socket_prefix(bool is_in_own_root)
+{
+	if (is_in_own_root)
+		(void)snprintf(self.socket_prefix, sizeof(self.socket_prefix), "/");
+	else
+		(void)snprintf(self.socket_prefix, sizeof(self.socket_prefix), "%s/jail/%s/",
+			       service.is_chrooted ? "" : service.queue_directory, service.program);
+}
+
 static void load_place(const struct service_program *program)
 {
 	bool is_own = program->jail.root == JAIL_ROOT_OWN;
@@ -119,11 +129,14 @@ static void load_place(const struct service_program *program)
 	self.place.own_root = mem_printf("%s/jail/%s", service.queue_directory, service.program);
 	load_ids();
 
-	/* Where this program's client sockets will be seen from inside. */
-	(void)snprintf(self.socket_prefix, sizeof(self.socket_prefix), "%s%s%s%s/",
-		       service.is_chrooted ? "" : service.queue_directory,
-		       service.is_chrooted && is_own ? "" : "/jail/",
-		       service.is_chrooted && is_own ? "" : service.program, "");
+	set_socket_prefix(service.is_chrooted && is_own);
+}
+
+void service_confine(const struct jail *jail)
+{
+	self.place.may_chroot = !service.is_single_uid;
+	jail_enter(jail, &self.place, false);
+	set_socket_prefix(self.place.may_chroot && jail->root == JAIL_ROOT_OWN);
 }
 
 int service_connect(const char *name, struct clock_mono deadline)

@@ -103,6 +103,12 @@ int service_count_peer(const char *peer);
 /* WORKERS: whether more than 80% of maxproc are busy: postconf(5) stress. */
 bool service_is_stressed(void);
 
+/*
+ * WORKERS, in worker_start of a program whose template stays root: enters this jail for good.
+ * JAIL_ROOT_OWN counts even for a program that is never chrooted.
+ */
+void service_confine(const struct jail *jail);
+
 /* WORKERS: this worker ends after the session (it saw a secret, say). */
 void service_end_worker(void);
 
