@@ -68,8 +68,7 @@ static void prepare(void)
 /* qmgr's connection: one request after the other. */
 static void serve(int fd, const char *client)
 {
-	(void)client;
-	deliver_serve(fd, &agent);
+	deliver_serve(fd, client, &agent);
 	deliver_idle();
 }
 
