@@ -26,7 +26,7 @@ struct submitter {
 
 enum {
 	HEAD_MAX_BYTES = 4 * 1024 * 1024, /* of a message's whole header section */
-	BODY_LINE_MAX_BYTES = 64 * 1024,  /* body checks see so much of a line at once */
+	BODY_PIECE_BYTES = 64 * 1024,     /* body checks see so much of a line at once */
 };
 
 /* Where in the content the next byte stands. */
@@ -39,8 +39,6 @@ struct content {
 	uint64_t size;      /* bytes that came */
 	uint64_t line_size; /* of the body line that is being read */
 	bool is_after_cr;   /* the last byte of the last piece was a CR */
-	bool is_in_long_line; /* the rest of a line over BODY_LINE_MAX_BYTES is to come */
-	bool is_tail_lost;    /* and is left out, since the line belongs to a header */
 };
 
 /* The header section in the making. */
@@ -55,7 +53,9 @@ struct head {
 	int hops;           /* Received: headers */
 };
 
+struct maps;
 struct mime;
+struct site;
 
 struct message {
 	char id[QUEUE_ID_MAX];
@@ -73,7 +73,6 @@ struct message {
 	struct content content;
 	struct head head;
 	struct mime *mime; /* NULL: nothing looks into the body */
-	uint64_t checked_size; /* body bytes that the checks of this MIME segment saw */
 	bool is_checked;      /* header and body checks apply, and go on */
 	bool is_full;         /* too big: the rest of the content is dropped */
 	const char *refusal;  /* refused and to be returned: "error:5.7.1 why"; else NULL */
@@ -102,9 +101,6 @@ void message_finish(struct message *message);
 /* Whether the message may still be accepted. */
 bool message_is_good(const struct message *message);
 
-/* Whether a step of the work applies that clients and internal mail may leave out. */
-bool message_does(const struct message *message, enum submit_option left_out);
-
 /* Notes the first failure; later ones change nothing. `reason` is one line. */
 void message_fail(struct message *message, enum submit_result result, const char *status,
 		  const char *reason);
@@ -129,8 +125,8 @@ void content_reset(struct content *content);
 void content_add(struct message *message, struct span bytes);
 void content_end(struct message *message);
 
-/* Writes one line of a body that is looked into; `line` has no line end. */
-void content_put_line(struct message *message, struct span line);
+/* Writes a line, or a piece of one, of a body that is looked into. */
+void content_put(struct message *message, struct span line, bool has_line_end);
 
 /* ---- headers.c ---- */
 
@@ -158,6 +154,15 @@ void received_make(const struct message *message, struct buf *out);
 
 void rewrite_prepare(void);
 
+/* This site's routing, for what else looks addresses up. */
+struct site *rewrite_site(void);
+
+/* Opens the tables of a parameter for addresses; what cannot be opened is fatal. */
+struct maps *rewrite_open_maps(const char *title, const char *list);
+
+/* Whether propagate_unmatched_extensions has the word. */
+bool rewrite_propagates(const char *what);
+
 /* The envelope sender, and a recipient (also of a copy), in their final form; in the arena. */
 struct span rewrite_sender(struct message *message, struct span address);
 struct span rewrite_rcpt(struct message *message, struct span address);
@@ -172,7 +177,7 @@ void expand_prepare(void);
 /* Adds what a recipient of the client becomes: rewritten, with aliases expanded, with copies. */
 void expand_rcpt(struct message *message, const struct msg_rcpt *rcpt);
 
-/* Adds a recipient of a copy. */
+/* Adds a recipient of a copy, who gets no report when it fails. */
 void expand_bcc(struct message *message, struct span address);
 
 /* Adds the copies that the sender brings, and those of all mail. */
@@ -183,19 +188,30 @@ void expand_always_bcc(struct message *message);
 
 void checks_prepare(void);
 
-/* Whether this message's headers and body are to be looked up; sets message->is_checked. */
+/* Whether this message's headers and body are looked up; sets message->is_checked. */
 void checks_start(struct message *message);
-bool checks_want_body(const struct message *message);
 
 /*
- * Looks a header or body line up. CHECK_KEEP: it goes on as it is; CHECK_DROP: it is left out;
- * CHECK_REPLACE: *ret_text stands in its place; CHECK_PREPEND: *ret_text goes in front of it.
- * Texts are borrowed until the next check.
+ * Looks a header or body line up; `text` has "\n" between its lines and none at its end.
+ * CHECK_KEEP: it goes on as it is; CHECK_DROP: it is left out; CHECK_REPLACE: *ret_text stands in
+ * its place; CHECK_PREPEND: *ret_text goes in front of it. Texts are borrowed until the next check.
  */
 enum check_class { CHECK_HEADER, CHECK_MIME_HEADER, CHECK_NESTED_HEADER, CHECK_BODY };
 enum check_verdict { CHECK_KEEP, CHECK_DROP, CHECK_REPLACE, CHECK_PREPEND };
 enum check_verdict checks_ask(struct message *message, enum check_class class, struct span text,
 			      struct span *ret_text);
+
+/* "header Subject: x from client[addr]; from=<> ..." as all refusals of content are logged. */
+void checks_log(const struct message *message, const char *action, const char *what,
+		struct span content, struct span text);
+
+/* ---- body.c ---- */
+
+/* Makes message->mime when something is to look into the body. */
+void body_start(struct message *message);
+
+/* At the end: refuses what breaks MIME's rules, as far as main.cf says so. */
+void body_end(struct message *message);
 
 /* ---- commit.c ---- */
 

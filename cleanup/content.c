@@ -22,7 +22,7 @@ void content_reset(struct content *content)
 	buf_shrink(&content->fixed, KEEP_BYTES);
 	content->place = CONTENT_START;
 	content->size = content->line_size = 0;
-	content->is_after_cr = content->is_in_long_line = content->is_tail_lost = false;
+	content->is_after_cr = false;
 }
 
 /* ---- the body, as it is ---- */
@@ -173,42 +173,20 @@ static struct span clean_line(struct content *content, struct span line)
 	return buf_span(&content->fixed);
 }
 
-void content_put_line(struct message *message, struct span line)
+void content_put(struct message *message, struct span line, bool has_line_end)
 {
 	struct content *content = &message->content;
 
-	if (line.n > 0 && line.p[0] == '.')
+	if (content->line_size == 0 && line.n > 0 && line.p[0] == '.')
 		message->writer.header.content |= CONTENT_DOTS;
-	note_bytes(message, line);
-	queue_write_body(&message->writer, line);
-	content->line_size = line.n;
-	if (content->is_in_long_line)
-		return;
-	queue_write_body(&message->writer, SPAN("\r\n"));
-	end_line(message);
-}
-
-/* More of a line whose beginning was looked at: it passes, or is lost with a header's tail. */
-static struct span add_long_line(struct message *message, struct span bytes)
-{
-	struct content *content = &message->content;
-	size_t at = 0;
-	bool is_end = span_chr(bytes, '\n', &at);
-	struct span part = is_end ? span_first(bytes, at) : bytes;
-
-	if (!content->is_tail_lost) {
-		struct span line = clean_line(content, part);
-
+	if (line.n > 0)
 		note_bytes(message, line);
-		content->line_size += line.n;
-		queue_write_body(&message->writer, line);
-		if (is_end) {
-			queue_write_body(&message->writer, SPAN("\r\n"));
-			end_line(message);
-		}
+	queue_write_body(&message->writer, line);
+	content->line_size += line.n;
+	if (has_line_end) {
+		queue_write_body(&message->writer, SPAN("\r\n"));
+		end_line(message);
 	}
-	content->is_in_long_line = !is_end;
-	return span_from(bytes, is_end ? at + 1 : bytes.n);
 }
 
 static void add_checked_body(struct message *message, struct span bytes)
@@ -216,16 +194,8 @@ static void add_checked_body(struct message *message, struct span bytes)
 	struct content *content = &message->content;
 	struct span line;
 
-	while (bytes.n > 0) {
-		if (content->is_in_long_line) {
-			bytes = add_long_line(message, bytes);
-			continue;
-		}
-		if (!next_line(content, &bytes, BODY_LINE_MAX_BYTES, &line))
-			break;
-		content->is_in_long_line = !span_ends(line, SPAN("\n"));
-		content->is_tail_lost = message->mime->is_in_head;
-		mime_line(message->mime, clean_line(content, line));
+	while (bytes.n > 0 && next_line(content, &bytes, BODY_PIECE_BYTES, &line)) {
+		mime_line(message->mime, clean_line(content, line), span_ends(line, SPAN("\n")));
 		buf_reset(&content->line);
 	}
 }
@@ -245,7 +215,7 @@ static void add_body(struct message *message, struct span bytes)
 static void begin_body(struct message *message)
 {
 	if (message->mime != NULL)
-		mime_line(message->mime, (struct span){ NULL, 0 });
+		mime_line(message->mime, (struct span){ NULL, 0 }, true);
 	head_end(message);
 	message->content.place = CONTENT_BODY;
 }
@@ -256,6 +226,8 @@ static bool add_head_line(struct message *message, struct span line)
 	struct content *content = &message->content;
 	bool is_first = content->place == CONTENT_START;
 
+	if (is_first)
+		head_begin(message);
 	content->place = CONTENT_HEAD;
 	line = clean_line(content, line);
 	if (line.n == 0) {
@@ -264,7 +236,7 @@ static bool add_head_line(struct message *message, struct span line)
 	}
 	if (head_add_line(message, line, is_first)) {
 		if (message->mime != NULL)
-			mime_line(message->mime, line);
+			mime_line(message->mime, line, true);
 		return true;
 	}
 	begin_body(message);
@@ -380,15 +352,17 @@ void content_end(struct message *message)
 	struct content *content = &message->content;
 	struct span line = buf_span(&content->line);
 
+	if (content->place == CONTENT_START && line.n == 0)
+		head_begin(message);
 	if (content->place != CONTENT_BODY && line.n > 0 && !message->is_full)
 		(void)add_head_line(message, line);
 	else if (message->mime != NULL && line.n > 0)
-		mime_line(message->mime, clean_line(content, line));
+		mime_line(message->mime, clean_line(content, line), true);
 	if (content->place != CONTENT_BODY)
 		begin_body(message);
 	buf_reset(&content->line);
 	if (message->mime != NULL)
-		mime_end(message->mime);
+		mime_finish(message->mime);
 	if (content->is_after_cr)
 		(void)settle_cr(message, (struct span){ NULL, 0 });
 	if (content->line_size > 0) {

@@ -187,12 +187,12 @@ static void finish_header(struct message *message)
 	(void)buf_text(&head->header, "\r\n");
 	raw = buf_span(&head->header);
 	/* A reader that stops at the NUL would see another header than one that does not. */
-	if (span_has(raw, '\0'))
+	if (span_has(raw, '\0')) {
+		checks_log(message, "reject", "header", raw, SPAN("5.6.0 NUL character in message header"));
 		message_refuse(message, SUBMIT_REJECT, "5.6.0", "NUL character in message header");
-	if (utf8_has_8bit(raw)) {
-		head->has_8bit = true;
-		checks_8bit_header(message, raw);
 	}
+	if (utf8_has_8bit(raw))
+		head->has_8bit = true;
 	if (message->is_checked)
 		check_and_put(message, raw);
 	else

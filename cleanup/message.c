@@ -31,8 +31,7 @@ void message_init(struct message *message)
 void message_reset(struct message *message)
 {
 	queue_write_abort(&message->writer);
-	if (message->mime != NULL)
-		mime_done(message->mime);
+	mime_free(message->mime);
 	message->mime = NULL;
 	htab_done(&message->dups, NULL);
 	free(message->rcpts);
@@ -54,11 +53,6 @@ void message_reset(struct message *message)
 bool message_is_good(const struct message *message)
 {
 	return message->result == SUBMIT_OK;
-}
-
-bool message_does(const struct message *message, enum submit_option left_out)
-{
-	return (message->options & (left_out | SUBMIT_INTERNAL)) == 0;
 }
 
 void message_fail(struct message *message, enum submit_result result, const char *status,
@@ -108,11 +102,14 @@ void message_open(struct message *message, const struct msg_envelope *envelope, 
 {
 	message->envelope = *envelope;
 	message->options = options;
+	if ((options & SUBMIT_INTERNAL) != 0)
+		message->options |= SUBMIT_NO_BCC | SUBMIT_NO_MILTERS;
 	if (envelope->create_us == 0 || (envelope->flags & ENVELOPE_REQUEUED) == 0)
 		message->envelope.create_us = clock_wall_now().us;
 	commit_open(message);
 	message->envelope.sender = rewrite_sender(message, envelope->sender);
 	checks_start(message);
+	body_start(message);
 	expand_sender_bcc(message);
 }
 
@@ -144,6 +141,8 @@ void message_finish(struct message *message)
 {
 	if (message_is_good(message))
 		content_end(message);
+	if (message_is_good(message))
+		body_end(message);
 	if (message_is_good(message))
 		expand_always_bcc(message);
 	if (message_is_good(message) && message->rcpt_count == 0)
