@@ -5,6 +5,7 @@
  * serves one question at a time and is closed when nobody needs it for ipc_idle.
  */
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -92,18 +93,25 @@ static void on_answer(struct event_fd *watch, unsigned events)
 	struct line *line = CONTAINER_OF(watch, struct line, watch);
 	struct helper *helper = line->helper;
 	struct ask *ask = line->ask;
-	enum ipc_status status = ipc_recv(&line->channel, clock_in_ms(0));
+	enum ipc_status status;
 
 	(void)events;
+	errno = 0;
+	status = ipc_recv(&line->channel, clock_in_ms(0));
 	if (status == IPC_TIMEOUT)
 		return;
 	if (status != IPC_OK || ask == NULL) {
-		if (ask != NULL)
+		bool was_unread = status == IPC_CLOSED && errno == ECONNRESET;
+
+		line_close(line);
+		if (ask != NULL && was_unread) {
+			/* The worker ended before it saw the question: another one will. */
+			list_prepend(&helper->waiting, &ask->link);
+		} else if (ask != NULL) {
 			log_warn("service %s closed the connection without an answer",
 				 helper->name);
-		line_close(line);
-		if (ask != NULL)
 			end_ask(ask, NULL);
+		}
 		serve(helper);
 		return;
 	}

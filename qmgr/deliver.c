@@ -18,7 +18,7 @@
 
 #include "base/log.h"
 #include "base/siphash.h"
-#include "mail/addr.h"
+#include "mail/verp.h"
 #include "qmgr/qmgr.h"
 #include "queue/envelope.h"
 
@@ -53,31 +53,6 @@ bool deliver_token_is_good(const char *id, uint64_t token)
 	return make_token(id, token >> (64 - TOKEN_NUMBER_BITS)) == token;
 }
 
-/*
- * The sender address of a message with VERP: user+rcptuser=rcptdomain@domain, see VERP_README.
- */
-static struct span verp_sender(const struct message *message, const struct rcpt *rcpt,
-			       struct buf *out)
-{
-	struct addr sender = addr_split(message->envelope.sender);
-	struct addr to = addr_split(rcpt->target);
-	struct span delims = message->envelope.verp_delims;
-
-	if (sender.local.n == 0)
-		return message->envelope.sender;
-	if (delims.n != 2)
-		delims = span_of(conf->default_verp_delimiters);
-	if (delims.n != 2)
-		delims = SPAN("+=");
-	(void)buf_printf(out, "%.*s%c%.*s", SPAN_ARG(sender.local), delims.p[0],
-			 SPAN_ARG(to.local));
-	if (to.has_domain)
-		(void)buf_printf(out, "%c%.*s", delims.p[1], SPAN_ARG(to.domain));
-	if (sender.has_domain)
-		(void)buf_printf(out, "@%.*s", SPAN_ARG(sender.domain));
-	return buf_span(out);
-}
-
 static seconds lifetime(const struct message *message)
 {
 	return message->envelope.sender.n == 0 ? conf->bounce_queue_lifetime
@@ -102,6 +77,12 @@ static uint32_t request_flags(const struct message *message)
 	if (age / 1000000 > lifetime(message))
 		flags |= DELIVER_LAST_TRY;
 	return flags;
+}
+
+static struct span verp_delimiters(const struct message *message)
+{
+	return message->envelope.verp_delims.n == 2 ? message->envelope.verp_delims
+						    : span_of(conf->default_verp_delimiters);
 }
 
 static void encode_rcpts(const struct entry *entry, struct buf *out)
@@ -138,8 +119,10 @@ static enum ipc_status send_request(struct entry *entry, struct connection *conn
 	buf_reset(&sender);
 	encode_rcpts(entry, &rcpts);
 	request.rcpts = buf_span(&rcpts);
-	if ((message->envelope.flags & ENVELOPE_VERP) != 0)
-		request.sender = verp_sender(message, entry->rcpts[0], &sender);
+	if ((message->envelope.flags & ENVELOPE_VERP) != 0 &&
+	    verp_sender(&sender, verp_delimiters(message), message->envelope.sender,
+			entry->rcpts[0]->target))
+		request.sender = buf_span(&sender);
 	return IPC_SEND(&connection->channel, deliver_request, &request, fd, clock_in_ms(0));
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "base/log.h"
 #include "conf/snapshot.h"
@@ -130,26 +131,36 @@ static void on_idle_time(struct event_timer *timer)
 	connection_close(CONTAINER_OF(timer, struct connection, idle_timer));
 }
 
-/* Agents say nothing here: what can be read is the end. Their results may still be on the way. */
+/*
+ * Agents say nothing here: what can be read is the end. When the request was still unread (the
+ * agent's service was renewed) another agent gets it; else its results may be on the way.
+ */
 static void on_connection_end(struct event_fd *watch, unsigned events)
 {
 	struct connection *connection = CONTAINER_OF(watch, struct connection, watch);
-	struct entry *entry = connection->entry;
+	char byte;
+	ssize_t size = recv(connection->channel.fd, &byte, 1, MSG_DONTWAIT);
+	bool was_unread = size < 0 && errno == ECONNRESET;
+	struct entry *entry;
 
 	(void)events;
-	if (entry != NULL)
+	if (size < 0 && errno == EAGAIN)
+		return;
+	if (connection->entry != NULL && !was_unread)
 		results_drain();
 	entry = connection->entry;
-	if (entry == NULL) {
-		connection_close(connection);
-		return;
+	if (entry != NULL) {
+		connection->entry = NULL;
+		entry->connection = NULL;
 	}
-	log_warn("%s: the agent for transport %s has gone without a result",
-		 entry->job->message->id, connection->transport->name);
-	connection->entry = NULL;
-	entry->connection = NULL;
+	if (entry != NULL && !was_unread)
+		log_warn("%s: the agent for transport %s has gone without a result",
+			 entry->job->message->id, connection->transport->name);
 	connection_close(connection);
-	results_on_crash(entry);
+	if (entry != NULL && was_unread)
+		schedule_unpick(entry);
+	else if (entry != NULL)
+		results_on_crash(entry);
 }
 
 static void on_retry(struct event_timer *timer)
