@@ -94,6 +94,23 @@ static void set_arguments(struct conf_snapshot *snapshot, const struct master_se
 	buf_done(&arguments);
 }
 
+/* For qmgr: "smtp 100 local 50 ...", so that it opens no connection that nobody would serve. */
+static void set_process_limits(struct conf_snapshot *snapshot)
+{
+	const struct config *config = state.config;
+	struct buf limits = BUF_INIT(65536);
+
+	for (size_t i = 0; i < config->services.count; i++) {
+		const struct master_service *entry = config->services.services[i];
+
+		if (!entry->is_replaced)
+			(void)buf_printf(&limits, "%s %d ", entry->name,
+					 config_maxproc(config, entry));
+	}
+	conf_snapshot_extra_set(snapshot, "process_limits", buf_span(&limits));
+	buf_done(&limits);
+}
+
 static int make_snapshot(struct wanted *wanted, const char *listeners)
 {
 	const struct master_service *entry = wanted->entry;
@@ -117,8 +134,10 @@ static int make_snapshot(struct wanted *wanted, const char *listeners)
 	set_number(snapshot, "results_fd", 7);
 	if (wanted->is_log)
 		set_number(snapshot, "log_fd", 6);
-	if (strcmp(wanted->program, "qmgr") == 0)
+	if (strcmp(wanted->program, "qmgr") == 0) {
 		set_text(snapshot, "secret", state.secret);
+		set_process_limits(snapshot);
+	}
 	for (size_t i = 0; i < JAIL_UIDS; i++) {
 		(void)snprintf(key, sizeof(key), "uid.%s", id_names[i]);
 		set_number(snapshot, key, (long)config->ids[i].uid);
