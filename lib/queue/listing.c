@@ -10,9 +10,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "mail/addr.h"
+#include "queue/maildrop.h"
 #include "queue/outcomes.h"
 
 enum { RCPTS_BYTES = 100 * 1024, DEFER_LOG_MAX = 64 * 1024 * 1024 };
@@ -127,6 +130,54 @@ static bool show_message(struct listing *l, enum queue_dir dir, const char *id)
 	return go_on;
 }
 
+/* What a local user submitted and pickup has not taken; or a queue file of postsuper -r. */
+static bool show_maildrop(struct listing *l, enum queue_dir dir, const char *id)
+{
+	struct buf sender = BUF_INIT(2200), address = BUF_INIT(2200);
+	struct msg_showq_entry entry = { .queue_name = span_of(queue_dir_name(dir)),
+					 .queue_id = span_of(id) };
+	struct maildrop_reader reader;
+	enum maildrop_item item;
+	struct stat st;
+	int fd = queue_open_in(l->dirs, dir, id, O_RDONLY);
+
+	if (fd < 0)
+		return true;
+	maildrop_read_start(&reader, fd, true);
+	buf_reset(&l->rcpts);
+	while ((item = maildrop_next(&reader)) == MAILDROP_ENVELOPE || item == MAILDROP_RCPT) {
+		struct msg_showq_rcpt shown = { .reason = { NULL, 0 } };
+
+		if (item == MAILDROP_ENVELOPE) {
+			quote(&sender, reader.envelope.sender);
+			continue;
+		}
+		buf_reset(&address);
+		quote(&address, reader.rcpt.address);
+		shown.address = buf_span(&address);
+		if (l->rcpts.length < RCPTS_BYTES)
+			(void)!msg_showq_rcpt_encode(&l->rcpts, &shown);
+	}
+	maildrop_read_end(&reader);
+	if (item != MAILDROP_DATA || fstat(fd, &st) < 0) {
+		(void)close(fd);
+		buf_done(&sender);
+		buf_done(&address);
+		return show_message(l, dir, id);
+	}
+	(void)close(fd);
+	entry.arrival_s = st.st_mtim.tv_sec;
+	entry.size = (uint64_t)st.st_size;
+	entry.sender = buf_span(&sender);
+	entry.rcpts = buf_span(&l->rcpts);
+
+	bool go_on = l->take(l->context, &entry);
+
+	buf_done(&sender);
+	buf_done(&address);
+	return go_on;
+}
+
 static bool show_dir(struct listing *l, enum queue_dir dir,
 		     bool (*show)(struct listing *, enum queue_dir, const char *))
 {
@@ -152,7 +203,8 @@ bool queue_list(const struct queue_dirs *dirs, const struct htab *active, queue_
 {
 	struct listing l = { .dirs = dirs, .active = active, .take = take, .context = context,
 			     .rcpts = BUF_INIT(IPC_RECORD_MAX) };
-	bool go_on = show_dir(&l, QUEUE_INCOMING, show_message) &&
+	bool go_on = show_dir(&l, QUEUE_MAILDROP, show_maildrop) &&
+		     show_dir(&l, QUEUE_INCOMING, show_message) &&
 		     show_dir(&l, QUEUE_DEFERRED, show_message) &&
 		     show_dir(&l, QUEUE_HOLD, show_message);
 
