@@ -102,7 +102,8 @@ static bool take_open(struct ipc_channel *channel, const struct submitter *submi
 
 	if (!IPC_GET(channel, submit_open, &open))
 		return false;
-	rest = open.envelope;
+	/* The envelope lasts as long as the message, the packet it came in does not. */
+	rest = arena_span(&message.arena, open.envelope);
 	if (!msg_envelope_decode(&rest, &envelope) || rest.n != 0 ||
 	    !is_permitted(submitter, &open, &envelope))
 		return false;

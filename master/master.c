@@ -304,8 +304,12 @@ static bool apply_config(struct config *config, struct buf *error)
 	LIST_FOR_SAFE(old, units_all())
 		if (!CONTAINER_OF(old, struct unit, link)->is_wanted)
 			unit_retire(CONTAINER_OF(old, struct unit, link));
-	LIST_FOR_SAFE(each, units_all())
-		unit_renew(CONTAINER_OF(each, struct unit, link));
+	LIST_FOR_SAFE(each, units_all()) {
+		struct unit *unit = CONTAINER_OF(each, struct unit, link);
+
+		unit_forgive(unit);
+		unit_renew(unit);
+	}
 	return true;
 }
 

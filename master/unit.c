@@ -233,6 +233,12 @@ void unit_renew(struct unit *unit)
 	start_generation(unit);
 }
 
+void unit_forgive(struct unit *unit)
+{
+	event_cancel(&unit->pause_timer);
+	unit->pause_ms = unit->failures = 0;
+}
+
 void unit_retire(struct unit *unit)
 {
 	unit->is_retired = true;

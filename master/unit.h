@@ -71,6 +71,9 @@ struct unit *unit_new(const char *name, const char *type);
 /* A new generation of what `wanted` now says. */
 void unit_renew(struct unit *unit);
 
+/* Forgets earlier failures: somebody has done something about them. */
+void unit_forgive(struct unit *unit);
+
 /* No new generations; the running ones drain. */
 void unit_retire(struct unit *unit);
 

@@ -44,7 +44,7 @@ static void load_feedback(const char *name, const char *suffix, struct feedback 
 	const char *text = conf_transport_text(name, suffix);
 
 	if (!feedback_parse(span_of(text), ret)) {
-		log_warn("%s%s: malformed value: %s; using 1", name, suffix, text);
+		log_warn("%s_%s: malformed value: %s; using 1", name, suffix, text);
 		*ret = (struct feedback){ .factor = 1 };
 	}
 }
@@ -63,19 +63,19 @@ static void load_settings(struct transport *transport)
 {
 	const char *name = transport->name;
 
-	transport->rcpt_limit = conf_transport_count(name, "_destination_recipient_limit");
-	transport->window_limit = conf_transport_count(name, "_destination_concurrency_limit");
-	transport->initial_window = conf_transport_count(name, "_initial_destination_concurrency");
+	transport->rcpt_limit = conf_transport_count(name, "destination_recipient_limit");
+	transport->window_limit = conf_transport_count(name, "destination_concurrency_limit");
+	transport->initial_window = conf_transport_count(name, "initial_destination_concurrency");
 	transport->cohort_limit =
-		conf_transport_count(name, "_destination_concurrency_failed_cohort_limit");
-	transport->slot_cost = conf_transport_count(name, "_delivery_slot_cost");
-	transport->slot_loan = conf_transport_count(name, "_delivery_slot_loan");
-	transport->slot_discount = conf_transport_count(name, "_delivery_slot_discount");
-	transport->min_slots = conf_transport_count(name, "_minimum_delivery_slots");
-	transport->rate_delay = conf_transport_time(name, "_transport_rate_delay");
-	transport->destination_rate_delay = conf_transport_time(name, "_destination_rate_delay");
-	load_feedback(name, "_destination_concurrency_positive_feedback", &transport->positive);
-	load_feedback(name, "_destination_concurrency_negative_feedback", &transport->negative);
+		conf_transport_count(name, "destination_concurrency_failed_cohort_limit");
+	transport->slot_cost = conf_transport_count(name, "delivery_slot_cost");
+	transport->slot_loan = conf_transport_count(name, "delivery_slot_loan");
+	transport->slot_discount = conf_transport_count(name, "delivery_slot_discount");
+	transport->min_slots = conf_transport_count(name, "minimum_delivery_slots");
+	transport->rate_delay = conf_transport_time(name, "transport_rate_delay");
+	transport->destination_rate_delay = conf_transport_time(name, "destination_rate_delay");
+	load_feedback(name, "destination_concurrency_positive_feedback", &transport->positive);
+	load_feedback(name, "destination_concurrency_negative_feedback", &transport->negative);
 	transport->process_limit = find_process_limit(name);
 	transport->is_deferred = is_in_list(span_of(name), conf->defer_transports);
 	if (transport->window_limit > 0 && transport->initial_window > transport->window_limit)
