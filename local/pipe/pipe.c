@@ -103,7 +103,7 @@ static void worker_start(void)
 
 	rules = (struct actor_rules){
 		.verbs = 1U << ACTOR_COMMAND,
-		.time_limit_s = conf_transport_time(service.name, "_time_limit"),
+		.time_limit_s = conf_transport_time(service.name, "time_limit"),
 		.shell = "",
 		.hostname = "",
 		.identify = identify,
