@@ -93,11 +93,15 @@ $(BUILD)/bin/$(1): $(call objects_of,$(call sources_of,$(1))) $(LIBRARY)
 endef
 $(foreach p,$(DAEMONS) $(COMMANDS),$(eval $(call program_rule,$(p))))
 
-$(BUILD)/unit/%: tests/unit/%.c $(LIBRARY)
+# Sources of a program that its unit test takes in: all but the one with main().
+extra_cleanup_test := $(filter-out cleanup/cleanup.c,$(wildcard cleanup/*.c))
+
+.SECONDEXPANSION:
+$(BUILD)/unit/%: tests/unit/%.c $$(call objects_of,$$(extra_$$*)) $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo '  TEST $@'
-	@$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -MF $@.d -o $@ $< $(LIBRARY) $(LIBS_TABLES) \
-		$(LIBS_BASE)
+	@$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -MF $@.d -o $@ $< \
+		$(call objects_of,$(extra_$*)) $(LIBRARY) $(LIBS_TABLES) $(LIBS_BASE)
 
 unit: $(UNIT_TESTS)
 	tests/unit/run $(UNIT_TESTS)

@@ -94,6 +94,23 @@ static void set_arguments(struct conf_snapshot *snapshot, const struct master_se
 	buf_done(&arguments);
 }
 
+/* For qmgr: "smtp 100 local 50 ...", so that it opens no connection that nobody would serve. */
+static void set_process_limits(struct conf_snapshot *snapshot)
+{
+	const struct config *config = state.config;
+	struct buf limits = BUF_INIT(65536);
+
+	for (size_t i = 0; i < config->services.count; i++) {
+		const struct master_service *entry = config->services.services[i];
+
+		if (!entry->is_replaced)
+			(void)buf_printf(&limits, "%s %d ", entry->name,
+					 config_maxproc(config, entry));
+	}
+	conf_snapshot_extra_set(snapshot, "process_limits", buf_span(&limits));
+	buf_done(&limits);
+}
+
 static int make_snapshot(struct wanted *wanted, const char *listeners)
 {
 	const struct master_service *entry = wanted->entry;
@@ -117,8 +134,10 @@ static int make_snapshot(struct wanted *wanted, const char *listeners)
 	set_number(snapshot, "results_fd", 7);
 	if (wanted->is_log)
 		set_number(snapshot, "log_fd", 6);
-	if (strcmp(wanted->program, "qmgr") == 0)
+	if (strcmp(wanted->program, "qmgr") == 0) {
 		set_text(snapshot, "secret", state.secret);
+		set_process_limits(snapshot);
+	}
 	for (size_t i = 0; i < JAIL_UIDS; i++) {
 		(void)snprintf(key, sizeof(key), "uid.%s", id_names[i]);
 		set_number(snapshot, key, (long)config->ids[i].uid);
@@ -150,22 +169,30 @@ static gid_t client_group(const struct config *config, const char *client)
 	return config->ids[JAIL_UID_QUEUE].gid;
 }
 
-static bool want_client_socket(struct config *config, struct wanted *wanted, const char *client,
-			       struct buf *error)
+/* The directory where a program finds the sockets of others, and nothing else. */
+static bool make_own_root(const struct config *config, const char *program, struct buf *error)
 {
-	char *directory = mem_printf("%s/jail/%s", config->queue_directory, client);
-	char *path = mem_printf("%s/%s", directory, wanted->name);
+	char *directory = mem_printf("%s/jail/%s", config->queue_directory, program);
 	bool is_made = (mkdir(directory, 0750) == 0 || errno == EEXIST) &&
 		       (config->is_single_uid ||
 			(chmod(directory, 0750) == 0 &&
-			 chown(directory, 0, client_group(config, client)) == 0));
+			 chown(directory, 0, client_group(config, program)) == 0));
 
 	if (!is_made)
 		(void)buf_printf(error, "%s: %s", directory, strerror(errno));
-	is_made = is_made && sockets_want_unix(&wanted->sockets, SOCKET_UNIX, path, 0666, (gid_t)-1,
-					       client, error);
-	free(path);
 	free(directory);
+	return is_made;
+}
+
+static bool want_client_socket(struct config *config, struct wanted *wanted, const char *client,
+			       struct buf *error)
+{
+	char *path = mem_printf("%s/jail/%s/%s", config->queue_directory, client, wanted->name);
+	bool is_made = make_own_root(config, client, error) &&
+		       sockets_want_unix(&wanted->sockets, SOCKET_UNIX, path, 0666, (gid_t)-1,
+					 client, error);
+
+	free(path);
 	return is_made;
 }
 
@@ -240,7 +267,8 @@ static bool want_service(struct config *config, struct master_service *entry, st
 	wanted->make_snapshot = make_snapshot;
 	wanted->entry = entry;
 	sockets_mark(&wanted->sockets);
-	if (!want_sockets(config, wanted, entry, error))
+	if (!make_own_root(config, wanted->program, error) ||
+	    !want_sockets(config, wanted, entry, error))
 		return false;
 	sockets_sweep(&wanted->sockets);
 	return true;
@@ -276,8 +304,12 @@ static bool apply_config(struct config *config, struct buf *error)
 	LIST_FOR_SAFE(old, units_all())
 		if (!CONTAINER_OF(old, struct unit, link)->is_wanted)
 			unit_retire(CONTAINER_OF(old, struct unit, link));
-	LIST_FOR_SAFE(each, units_all())
-		unit_renew(CONTAINER_OF(each, struct unit, link));
+	LIST_FOR_SAFE(each, units_all()) {
+		struct unit *unit = CONTAINER_OF(each, struct unit, link);
+
+		unit_forgive(unit);
+		unit_renew(unit);
+	}
 	return true;
 }
 
@@ -434,6 +466,20 @@ static void finish(void)
 	event_stop();
 }
 
+/* A service that cannot even start is told to who waits for the start, and nothing is left. */
+static void give_up_start(const struct unit *unit)
+{
+	char text[512];
+
+	(void)snprintf(text, sizeof(text),
+		       "postern: the service %s (%s) cannot start; the log says why\n",
+		       unit->wanted.name, unit->wanted.program);
+	log_error("the service %s (%s) cannot start: giving up", unit->wanted.name,
+		  unit->wanted.program);
+	report_start(text);
+	begin_stop(true);
+}
+
 /* Some unit has got or lost a process. */
 static void on_change(void)
 {
@@ -444,6 +490,10 @@ static void on_change(void)
 		}
 		if (units_none_run(true))
 			finish();
+		return;
+	}
+	if (state.ready_fd >= 0 && unit_failing() != NULL) {
+		give_up_start(unit_failing());
 		return;
 	}
 	if (!units_all_serve())

@@ -20,7 +20,7 @@
 #include "conf/conf.h"
 #include "proc/service.h"
 
-enum { FIRST_PAUSE_MS = 250, QUICK_DEATH_MS = 10000, FIRST_LISTENER_FD = 8 };
+enum { FIRST_PAUSE_MS = 250, QUICK_DEATH_MS = 10000, FIRST_LISTENER_FD = 8, FAILURES_AT_START = 3 };
 
 static struct {
 	struct list units;
@@ -233,6 +233,12 @@ void unit_renew(struct unit *unit)
 	start_generation(unit);
 }
 
+void unit_forgive(struct unit *unit)
+{
+	event_cancel(&unit->pause_timer);
+	unit->pause_ms = unit->failures = 0;
+}
+
 void unit_retire(struct unit *unit)
 {
 	unit->is_retired = true;
@@ -267,6 +273,7 @@ static void now_serves(struct generation *generation)
 	if (generation->state != GEN_STARTING)
 		return;
 	generation->state = GEN_SERVING;
+	unit->failures = 0;
 	LIST_FOR(item, &unit->generations) {
 		struct generation *older = CONTAINER_OF(item, struct generation, link);
 
@@ -323,6 +330,8 @@ static void replace_lost(struct unit *unit, const struct generation *lost)
 {
 	bool was_quick = !clock_is_past(clock_add_ms(lost->started, QUICK_DEATH_MS));
 
+	if (lost->state == GEN_STARTING)
+		unit->failures++;
 	if (!was_quick)
 		unit->pause_ms = 0;
 	unit->must_start = true;
@@ -407,6 +416,17 @@ bool units_all_serve(void)
 			return false;
 	}
 	return true;
+}
+
+const struct unit *unit_failing(void)
+{
+	LIST_FOR(item, units_all()) {
+		struct unit *unit = CONTAINER_OF(item, struct unit, link);
+
+		if (unit->failures >= FAILURES_AT_START)
+			return unit;
+	}
+	return NULL;
 }
 
 bool units_none_run(bool with_log)

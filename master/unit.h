@@ -50,6 +50,7 @@ struct unit {
 	bool must_start;  /* another generation, when the old one has gone or the pause is over */
 	bool is_retired;  /* no longer in master.cf: goes when its generations have gone */
 	int pause_ms;     /* before the next try */
+	int failures;     /* starts in a row that did not get as far as serving */
 	struct event_timer pause_timer;
 	struct event_timer wakeup_timer;
 };
@@ -70,6 +71,9 @@ struct unit *unit_new(const char *name, const char *type);
 /* A new generation of what `wanted` now says. */
 void unit_renew(struct unit *unit);
 
+/* Forgets earlier failures: somebody has done something about them. */
+void unit_forgive(struct unit *unit);
+
 /* No new generations; the running ones drain. */
 void unit_retire(struct unit *unit);
 
@@ -79,6 +83,9 @@ void units_kill(void);
 /* Whether every unit serves; whether none has a process (the log service aside, or with it). */
 bool units_all_serve(void);
 bool units_none_run(bool with_log);
+
+/* A unit that died again and again and never served, or NULL. */
+const struct unit *unit_failing(void);
 
 /* For each unit, in the order of master.cf. */
 struct list *units_all(void);

@@ -14,8 +14,7 @@ static struct conf_scope main_scope(const struct postconf *pc)
 {
 	return (struct conf_scope){
 		.main = pc->shows_defaults ? NULL : &pc->main,
-		.config_directory = pc->shows_defaults && !pc->is_elsewhere ? POSTERN_CONFIG_DIRECTORY :
-									      pc->directory,
+		.config_directory = pc->directory,
 		.process_name = "postconf",
 	};
 }

@@ -61,41 +61,48 @@ static void replace(char **at, const char *text)
 	*at = mem_dup_str(text);
 }
 
-/* -Fe: one column; the command column is program and arguments together. */
-static void set_field(struct master_service *service, const struct master_pattern *pattern)
+/* The command column is program and arguments together. */
+static void set_command(struct master_service *service, const struct master_pattern *pattern)
 {
 	struct buf text = BUF_INIT(CONF_FILE_MAX);
-	enum master_column column;
+	struct master_service *parsed;
 	struct master_cf table;
+	char **words;
+	int count;
 
+	for (int i = 0; i < MASTER_COL_COMMAND; i++)
+		buf_printf(&text, "%s ", service->columns[i]);
+	buf_printf(&text, "%s\n", pattern->value);
+	table = parse_entry(pattern->text, buf_span(&text));
+	parsed = table.services[0];
+	replace(&service->command, parsed->command);
+	/* The two change words, so that the old ones are freed with the parsed entry. */
+	words = service->words;
+	count = service->word_count;
+	service->words = parsed->words;
+	service->word_count = parsed->word_count;
+	parsed->words = words;
+	parsed->word_count = count;
+	master_cf_done(&table);
+	buf_done(&text);
+}
+
+/* -Fe: one column, or all with "*". */
+static void set_field(struct master_service *service, const struct master_pattern *pattern)
+{
 	if (pattern->value[0] == '\0')
 		fatal("empty value in \"%s\"", pattern->text);
 	for (int i = 0; i < MASTER_COL_COUNT; i++) {
 		if (!pattern_takes(pattern->rest, master_column_names[i]))
 			continue;
-		column = (enum master_column)i;
-		if (column != MASTER_COL_COMMAND) {
-			if (strpbrk(pattern->value, " \t") != NULL)
-				fatal("whitespace in value of \"%s\"", pattern->text);
-			replace(&service->columns[column], pattern->value);
+		if (i == MASTER_COL_COMMAND) {
+			set_command(service, pattern);
 			continue;
 		}
-		for (int j = 0; j < MASTER_COL_COMMAND; j++)
-			buf_printf(&text, "%s ", service->columns[j]);
-		buf_printf(&text, "%s\n", pattern->value);
-		table = parse_entry(pattern->text, buf_span(&text));
-		/* The parsed entry takes the old one's words and frees them. */
-		replace(&service->command, table.services[0]->command);
-		char **words = service->words;
-		int count = service->word_count;
-
-		service->words = table.services[0]->words;
-		service->word_count = table.services[0]->word_count;
-		table.services[0]->words = words;
-		table.services[0]->word_count = count;
-		master_cf_done(&table);
+		if (strpbrk(pattern->value, " \t") != NULL)
+			fatal("whitespace in value of \"%s\"", pattern->text);
+		replace(&service->columns[i], pattern->value);
 	}
-	buf_done(&text);
 }
 
 /* Where the options of the daemon end, and the word of "-o NAME=..." or -1. */
@@ -127,14 +134,15 @@ static void remove_words(struct master_service *service, int at, int count)
 	service->word_count -= count;
 }
 
-/* -Pe: sets "-o name=value"; all but the last of several settings go. */
+/* -Pe: sets "-o name=value"; of several settings the last, which counts. */
 static void set_param(struct master_service *service, const struct master_pattern *pattern)
 {
-	char *setting = mem_printf("%s=%s", pattern->rest, pattern->value);
 	int end, at = find_override(service, pattern->rest, &end);
+	char *setting;
 
 	if (strcmp(pattern->rest, "*") == 0)
 		fatal("\"%s\": expected the name of a parameter", pattern->text);
+	setting = mem_printf("%s=%s", pattern->rest, pattern->value);
 	if (at >= 0) {
 		free(service->words[at + 1]);
 		service->words[at + 1] = setting;
@@ -309,7 +317,7 @@ static void parse_patterns(struct master_editor *editor, char **args)
 			fatal("-e, -X, or -# accepts no multi-line input");
 		if (editor->pc->action != ACTION_EDIT && strchr(args[i], '=') != NULL)
 			fatal("-X or -# takes names, not name=value: \"%s\"", args[i]);
-		pattern_init(pattern, args[i], target == TARGET_SERVICES ? 2 : 3,
+		pattern_init(pattern, args[i], target == TARGET_SERVICES ? 2 : 3, true,
 			     editor->pc->action == ACTION_EDIT);
 		if (target == TARGET_FIELDS && strcmp(pattern->rest, "*") != 0)
 			(void)column_find(pattern->rest);

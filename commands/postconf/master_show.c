@@ -10,7 +10,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-void pattern_init(struct master_pattern *pattern, const char *text, int parts, bool has_value)
+void pattern_init(struct master_pattern *pattern, const char *text, int parts, bool needs_all,
+		  bool has_value)
 {
 	struct span rest = span_of(text), value = { NULL, 0 }, part;
 	char **targets[] = { &pattern->name, &pattern->type, &pattern->rest };
@@ -30,9 +31,9 @@ void pattern_init(struct master_pattern *pattern, const char *text, int parts, b
 		}
 		*targets[count++] = mem_dup(part);
 	}
-	if (rest.n > 0 || count == 0)
-		fatal("\"%s\": expected service_name[/type%s]", text,
-		      parts == 3 ? "[/field or parameter]" : "");
+	if (rest.n > 0 || count == 0 || (needs_all && count < parts))
+		fatal("\"%s\": expected service_name/type%s", text,
+		      parts == 3 ? "/field or parameter" : "");
 	while (count < parts)
 		*targets[count++] = mem_dup_str("*");
 }
@@ -78,7 +79,7 @@ static void show_matches(struct postconf *pc, char **texts, int parts, show_fn *
 	for (; *texts != NULL; texts++) {
 		struct master_pattern pattern;
 
-		pattern_init(&pattern, *texts, parts, false);
+		pattern_init(&pattern, *texts, parts, false, false);
 		for (size_t i = 0; i < pc->services.count; i++)
 			if (pattern_takes_service(&pattern, pc->services.services[i]))
 				pattern.matches += show(pc, pc->services.services[i], pattern.rest);
@@ -116,7 +117,7 @@ static const char *field_value(struct buf *buf, const struct master_service *ser
 	if (column < MASTER_COL_COMMAND)
 		return service->columns[column];
 	buf_reset(buf);
-	format_command(buf, service);
+	format_command(buf, service, 0, false);
 	return buf_str(buf);
 }
 
@@ -164,10 +165,23 @@ static void show_part(struct postconf *pc, const struct master_service *service,
 	}
 }
 
+static void show_folded_command(const struct postconf *pc, const struct master_service *service)
+{
+	struct buf out = BUF_INIT(BUF_LIMIT_DEFAULT);
+
+	if (!pc->hides_names)
+		buf_printf(&out, "%s/%s/%s = ", service->name, service->type_name,
+			   master_column_names[MASTER_COL_COMMAND]);
+	format_command(&out, service, buf_span(&out).n, true);
+	puts(buf_str(&out));
+	buf_done(&out);
+}
+
 static int show_service_fields(struct postconf *pc, struct master_service *service,
 			       const char *rest)
 {
 	struct buf buf = BUF_INIT(BUF_LIMIT_DEFAULT);
+	bool folds_command = pc->folds && !pc->hides_values;
 	int shown = 0;
 
 	if (strcmp(rest, "*") != 0)
@@ -175,9 +189,12 @@ static int show_service_fields(struct postconf *pc, struct master_service *servi
 	expand_service(pc, service);
 	for (int i = 0; i < MASTER_COL_COUNT; i++)
 		if (pattern_takes(rest, master_column_names[i])) {
-			show_part(pc, service, "field", master_column_names[i],
-				  field_value(&buf, service, i));
 			shown++;
+			if (i == MASTER_COL_COMMAND && folds_command)
+				show_folded_command(pc, service);
+			else
+				show_part(pc, service, "field", master_column_names[i],
+					  field_value(&buf, service, i));
 		}
 	buf_done(&buf);
 	return shown;

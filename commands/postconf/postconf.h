@@ -54,13 +54,14 @@ void print_json(const struct json_pair *pairs, size_t count);
 /* Appends a master.cf entry as it is printed and written, with line end; see -f. */
 void format_service(struct buf *out, const struct master_service *service, bool folds);
 
-/* Appends program and arguments alone, on one line. */
-void format_command(struct buf *out, const struct master_service *service);
+/* Appends program and arguments alone; `column` is how long the line is that they go to. */
+void format_command(struct buf *out, const struct master_service *service, size_t column,
+		    bool folds);
 
 /* main_show.c */
 void show_main(struct postconf *pc, char **names);
 
-/* What `value` stands for, in a service's scope if not NULL; freed by the caller. -x alone expands. */
+/* A value as -x wants it, in a service's scope if that is not NULL; the caller frees it. */
 char *display_value(const struct postconf *pc, const struct master_service *service,
 		    const char *name, const char *value);
 
@@ -83,8 +84,9 @@ struct master_pattern {
 	int matches;
 };
 
-/* Fatal when the text has too many parts. */
-void pattern_init(struct master_pattern *pattern, const char *text, int parts, bool has_value);
+/* Fatal when the text has too many parts or, with `needs_all`, too few. */
+void pattern_init(struct master_pattern *pattern, const char *text, int parts, bool needs_all,
+		  bool has_value);
 void pattern_done(struct master_pattern *pattern);
 bool pattern_takes_service(const struct master_pattern *pattern,
 			   const struct master_service *service);

@@ -8,16 +8,15 @@
 
 #include "base/json.h"
 
-enum {
-	LINE_WIDTH = 80, /* where -f folds */
-};
+/* Where -f folds settings and entries of master.cf: the longest line. */
+enum { SETTING_WIDTH = 80, SERVICE_WIDTH = 79 };
 
 #define FOLD_INDENT "    "
 
-/* Appends words with single blanks; with `folds`, lines get a new start at LINE_WIDTH. */
-static void put_word(struct buf *out, size_t *column, struct span word, bool folds)
+/* Appends a word behind a single blank, or on a new line when this one would pass `width`. */
+static void put_word(struct buf *out, size_t *column, struct span word, size_t width)
 {
-	if (*column > 0 && folds && *column + 1 + word.n > LINE_WIDTH) {
+	if (*column > 0 && *column + 1 + word.n > width) {
 		buf_text(out, "\n" FOLD_INDENT);
 		*column = sizeof(FOLD_INDENT) - 1;
 	} else if (*column > 0) {
@@ -32,7 +31,7 @@ void print_setting(const struct postconf *pc, const char *label, const char *val
 {
 	struct buf out = BUF_INIT(BUF_LIMIT_DEFAULT);
 	struct span rest = span_of(value), word;
-	size_t column = 0;
+	size_t column = 0, width = pc->folds ? SETTING_WIDTH : SIZE_MAX;
 
 	if (pc->hides_values) {
 		buf_text(&out, label);
@@ -42,7 +41,7 @@ void print_setting(const struct postconf *pc, const char *label, const char *val
 			column = buf_span(&out).n;
 		}
 		while ((word = span_word(&rest, " \t\r\n\v\f")).n > 0)
-			put_word(&out, &column, word, pc->folds);
+			put_word(&out, &column, word, width);
 	}
 	puts(buf_str(&out));
 	buf_done(&out);
@@ -74,11 +73,37 @@ static bool is_override(const struct master_service *service, int word)
 	return strcmp(service->words[word], "-o") == 0 && word + 1 < service->word_count;
 }
 
+/* The arguments of a service; when folded, each -o has a line of its own. */
+static void put_arguments(struct buf *out, const struct master_service *service, size_t column,
+			  bool folds)
+{
+	struct buf word = BUF_INIT(BUF_LIMIT_DEFAULT);
+	const size_t width = folds ? SERVICE_WIDTH : SIZE_MAX;
+	bool are_options = true;
+
+	for (int i = 0; i < service->word_count; i++) {
+		bool is_alone;
+
+		buf_reset(&word);
+		are_options = are_options && service->words[i][0] == '-';
+		is_alone = folds && are_options && is_override(service, i);
+		if (are_options && is_override(service, i)) {
+			buf_text(&word, "-o ");
+			i++;
+		}
+		add_argument(&word, service->words[i]);
+		if (is_alone)
+			column = width;
+		put_word(out, &column, buf_span(&word), width);
+		if (is_alone)
+			column = width;
+	}
+	buf_done(&word);
+}
+
 void format_service(struct buf *out, const struct master_service *service, bool folds)
 {
 	static const size_t starts[MASTER_COL_COUNT] = { 0, 11, 17, 25, 33, 41, 49, 57 };
-	struct buf word = BUF_INIT(BUF_LIMIT_DEFAULT);
-	bool are_options = true;
 	size_t column = 0;
 
 	for (int i = 0; i < MASTER_COL_COUNT; i++) {
@@ -92,30 +117,13 @@ void format_service(struct buf *out, const struct master_service *service, bool 
 		buf_text(out, text);
 		column += strlen(text);
 	}
-	for (int i = 0; i < service->word_count; i++) {
-		buf_reset(&word);
-		are_options = are_options && service->words[i][0] == '-';
-		if (are_options && is_override(service, i)) {
-			buf_text(&word, "-o ");
-			add_argument(&word, service->words[++i]);
-			if (folds)
-				column = LINE_WIDTH;
-		} else {
-			add_argument(&word, service->words[i]);
-		}
-		put_word(out, &column, buf_span(&word), folds);
-		if (folds && span_starts(buf_span(&word), SPAN("-o ")))
-			column = LINE_WIDTH;
-	}
+	put_arguments(out, service, column, folds);
 	buf_char(out, '\n');
-	buf_done(&word);
 }
 
-void format_command(struct buf *out, const struct master_service *service)
+void format_command(struct buf *out, const struct master_service *service, size_t column,
+		    bool folds)
 {
 	buf_text(out, service->command);
-	for (int i = 0; i < service->word_count; i++) {
-		buf_char(out, ' ');
-		add_argument(out, service->words[i]);
-	}
+	put_arguments(out, service, column + strlen(service->command), folds);
 }

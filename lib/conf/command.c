@@ -2,7 +2,7 @@
 /*
  * How a command gets its configuration. Commands run as whoever calls them, postdrop and
  * postqueue set-gid: the environment and option -c come from an untrusted user then, and may
- * only choose a directory that the administrator listed (postconf(5), alternate_config_directories).
+ * only choose a directory that the administrator listed (alternate_config_directories).
  */
 
 #include <errno.h>

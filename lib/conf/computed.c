@@ -190,7 +190,7 @@ static char *find_networks(const char *style, const char *protocols)
 			struct network network;
 
 			if (interface_network(at, style, &network) &&
-			    network.family == families[i] && wants_family(protocols, network.family))
+			    network.family == families[i] && wants_family(protocols, families[i]))
 				append_network(&list, &network);
 		}
 	freeifaddrs(interfaces);

@@ -76,8 +76,8 @@ void conf_dict_set(struct conf_dict *dict, struct span name, struct span value, 
 	setting->file = dict->file != NULL ? dict->file : "";
 	setting->line = line;
 	if ((dict->count & (dict->count - 1)) == 0)
-		dict->settings = mem_resize(dict->settings, (dict->count > 0 ? dict->count * 2 : 1) *
-								    sizeof(*dict->settings));
+		dict->settings = mem_resize(dict->settings,
+					    (dict->count * 2 + 1) * sizeof(*dict->settings));
 	dict->settings[dict->count++] = setting;
 	before = htab_put(&dict->by_name, name, setting);
 	if (before == NULL)

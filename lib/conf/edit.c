@@ -93,7 +93,8 @@ static bool write_all(int fd, struct span text)
 
 static bool sync_directory_of(const char *path)
 {
-	char *directory = mem_dup(span_first(span_of(path), (size_t)(strrchr(path, '/') - path) + 1));
+	size_t length = (size_t)(strrchr(path, '/') - path) + 1;
+	char *directory = mem_dup(span_first(span_of(path), length));
 	int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	bool is_good = fd >= 0 && fsync(fd) == 0;
 

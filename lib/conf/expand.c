@@ -11,7 +11,10 @@
 
 #include "conf/computed.h"
 
-enum { DEPTH_MAX = 64 };
+enum {
+	DEPTH_MAX = 64, /* values in values */
+	STEPS_MAX = 100000, /* values in all: a few lines could ask for 2^64 */
+};
 
 struct expansion {
 	const struct conf_scope *scope;
@@ -19,7 +22,7 @@ struct expansion {
 	conf_expand_seen_fn *seen;
 	void *context;
 	int depth;
-	bool is_quiet; /* in a branch that is not taken: names there are not "seen" */
+	int steps;
 };
 
 static bool expand(struct expansion *x, struct span text, struct buf *ret);
@@ -309,6 +312,8 @@ static bool expand(struct expansion *x, struct span text, struct buf *ret)
 
 	if (x->depth >= DEPTH_MAX)
 		return fail(x, "parameters that refer to each other", text);
+	if (++x->steps > STEPS_MAX)
+		return fail(x, "too many references", text);
 	x->depth++;
 	is_good = expand_text(x, text, ret);
 	x->depth--;

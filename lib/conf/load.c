@@ -111,6 +111,17 @@ void conf_evaluate(const struct conf_scope *scope, uint32_t who, struct conf_rep
 /* A text parameter without bounds, for names that are in no table. */
 static const struct conf_param user_defined = { .type = CONF_TEXT };
 
+/* Which programs may see a name that is in no table. */
+static uint32_t audience_of(struct span name, const struct conf_param *pattern,
+			    const struct htab *classes)
+{
+	if (pattern != NULL)
+		return pattern->who;
+	if (htab_get(classes, name) != NULL)
+		return 1u << CONF_SMTPD | 1u << CONF_CONNECT;
+	return 1u << CONF_PROXYMAP;
+}
+
 static void evaluate_named_dict(const struct conf_scope *scope, const struct conf_dict *dict,
 				const struct htab *classes, uint32_t who,
 				struct conf_report *report, conf_take_named_fn *take, void *context)
@@ -120,20 +131,17 @@ static void evaluate_named_dict(const struct conf_scope *scope, const struct con
 	for (size_t i = 0; i < dict->count; i++) {
 		const struct conf_setting *setting = dict->settings[i];
 		struct span name = span_of(setting->name);
-		const struct conf_param *known = conf_param_find(name);
 		const struct conf_param *pattern = conf_pattern_find(name);
 		const struct conf_param *param = pattern != NULL ? pattern : &user_defined;
-		uint32_t audience = pattern != NULL		     ? pattern->who :
-				    htab_get(classes, name) != NULL ? 1u << CONF_SMTPD :
-								      1u << CONF_PROXYMAP;
 		bool has_stress = false;
 
-		if (setting->is_overridden || conf_setting(scope, name) != setting ||
-		    (audience & who) == 0 || known != NULL)
+		if (conf_setting(scope, name) != setting || conf_param_find(name) != NULL ||
+		    (audience_of(name, pattern, classes) & who) == 0)
 			continue;
 		buf_reset(&value);
-		if (evaluate_text(scope, param, name, setting->value, report, &value, &has_stress) &&
-		    take != NULL)
+		if (!evaluate_text(scope, param, name, setting->value, report, &value, &has_stress))
+			continue;
+		if (take != NULL)
 			take(context, name, span_trim(buf_span(&value)));
 	}
 	buf_done(&value);

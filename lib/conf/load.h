@@ -34,7 +34,7 @@ MUST_USE bool conf_evaluate_one(const struct conf_scope *scope, const struct con
 
 /*
  * Evaluates the settings that are in no table and that a program of the mask `who` may see:
- * per-transport settings (by the WHO of their pattern), restriction classes (smtpd), any
+ * per-transport settings (by the WHO of their pattern), restriction classes (smtpd, connect), any
  * other user-defined name (proxymap, for database clients set up in main.cf).
  */
 typedef void conf_take_named_fn(void *context, struct span name, struct span value);

@@ -47,7 +47,7 @@ struct master_service {
 	int word_count;
 	char **words; /* all arguments in order; -o and its setting are two */
 	char *columns[MASTER_COL_COMMAND]; /* as written */
-	struct span source; /* the bytes of the file; valid as long as the text given to the parser */
+	struct span source; /* bytes of the text given to master_cf_parse(), borrowed */
 	const char *file;
 	int line; /* first line of the entry */
 	bool is_replaced; /* a later entry with this name and type counts */

@@ -22,43 +22,48 @@ enum {
 #undef WHO_ENUM
 	ALL = (1 << CONF_PROGRAM_COUNT) - 1,
 	TLS = SMTPD | SMTP | FRONT | KEYSIGN | TLSMGR | POLICYFETCH,
+	SMTP_TWIN = SMTP | TLSMGR | KEYSIGN | CONNECT,
 	ROUTE = SMTPD | CLEANUP | QMGR | SMTP | LOCAL | VIRTUAL | VERIFY,
 };
 
-#define ROW(kind_, type_, name_, value_, words_, min_, max_, who_, text_, reason_, field_, twin_, has_twin_) \
-	{ .name = (name_), .value = (value_), .words = (words_), .text = (text_), \
-	  .reason = (reason_), .min = (min_), .max = (max_), .who = (uint32_t)(who_), \
-	  .field = (field_), .twin = (twin_), .has_twin = (has_twin_), .type = CONF_##type_, .kind = CONF_##kind_ },
+#define ROW(kind_, type_, name_, value_, min_, max_, who_, text_, ...) \
+	{ .kind = CONF_##kind_, .type = CONF_##type_, .name = (name_), .value = (value_), \
+	  .min = (min_), .max = (max_), .who = (uint32_t)(who_), .text = (text_), __VA_ARGS__ },
+#define NO_REASON .words = "", .field = CONF_NO_FIELD, .twin = CONF_NO_FIELD
+#define NO_FIELD NO_REASON, .reason = ""
+#define IN_FIELD(words_, field_) \
+	.words = (words_), .reason = "", .field = FIELD(field_), .twin = CONF_NO_FIELD
+#define IN_TWIN_FIELD(words_, field_, twin_) \
+	.words = (words_), .reason = "", .field = FIELD(field_), .twin = FIELD(twin_)
 
 static const struct conf_param params[] = {
 #define NAMED(type, field, name, value, min, max, who, text) \
-	ROW(PARAM, type, name, value, "", min, max, who, text, "", FIELD(field), CONF_NO_FIELD, false)
+	ROW(PARAM, type, name, value, min, max, who, text, IN_FIELD("", field))
 #define CHOICE(name, value, words, who, text) \
-	ROW(PARAM, CHOICE, #name, value, words, 0, 0, who, text, "", FIELD(name), CONF_NO_FIELD, false)
+	ROW(PARAM, CHOICE, #name, value, 0, 0, who, text, IN_FIELD(words, name))
 #define SMTP_LMTP(type, name, twin, value, twin_value, min, max, text) \
-	ROW(PARAM, type, #name, value, "", min, max, SMTP | TLSMGR, text, "", FIELD(name), \
-	    CONF_NO_FIELD, true) \
-	ROW(PARAM, type, #twin, twin_value, "", min, max, SMTP | TLSMGR, text, "", FIELD(twin), \
-	    FIELD(name), false)
+	ROW(PARAM, type, #name, value, min, max, SMTP_TWIN, text, IN_FIELD("", name), \
+	    .has_twin = true) \
+	ROW(PARAM, type, #twin, twin_value, min, max, SMTP_TWIN, text, IN_TWIN_FIELD("", twin, name))
 #define SMTP_LMTP_CHOICE(name, twin, value, twin_value, words, text) \
-	ROW(PARAM, CHOICE, #name, value, words, 0, 0, SMTP, text, "", FIELD(name), CONF_NO_FIELD, true) \
-	ROW(PARAM, CHOICE, #twin, twin_value, words, 0, 0, SMTP, text, "", FIELD(twin), FIELD(name), false)
-#define ACCEPTED(type, name, value, min, max, text, reason) \
-	ROW(ACCEPTED, type, #name, value, "", min, max, 0, text, reason, CONF_NO_FIELD, \
-	    CONF_NO_FIELD, false)
+	ROW(PARAM, CHOICE, #name, value, 0, 0, SMTP_TWIN, text, IN_FIELD(words, name), \
+	    .has_twin = true) \
+	ROW(PARAM, CHOICE, #twin, twin_value, 0, 0, SMTP_TWIN, text, \
+	    IN_TWIN_FIELD(words, twin, name))
+#define ACCEPTED(type, name, value, min, max, text, why) \
+	ROW(ACCEPTED, type, #name, value, min, max, 0, text, NO_REASON, .reason = (why))
 #define OLD_NAME(name, new_name, text) \
-	ROW(OLD_NAME, TEXT, #name, "", "", 0, 0, 0, text, new_name, CONF_NO_FIELD, CONF_NO_FIELD, false)
+	ROW(OLD_NAME, TEXT, #name, "", 0, 0, 0, text, NO_REASON, .reason = (new_name))
 #define INSTANCE(type, name, value, min, max, who, text) \
-	ROW(INSTANCE, type, #name, value, "", min, max, who, text, "", CONF_NO_FIELD, CONF_NO_FIELD, false)
-#define READ_ONLY(name, value, text) \
-	ROW(READ_ONLY, TEXT, #name, value, "", 0, 0, 0, text, "", CONF_NO_FIELD, CONF_NO_FIELD, false)
+	ROW(INSTANCE, type, #name, value, min, max, who, text, NO_FIELD)
+#define READ_ONLY(name, value, text) ROW(READ_ONLY, TEXT, #name, value, 0, 0, 0, text, NO_FIELD)
 #include "conf/params.def"
 };
 
 static const struct conf_param patterns[] = {
 #define NAMED(...)
 #define PATTERN(type, suffix, value, min, max, who, text) \
-	ROW(PATTERN, type, suffix, value, "", min, max, who, text, "", CONF_NO_FIELD, CONF_NO_FIELD, false)
+	ROW(PATTERN, type, suffix, value, min, max, who, text, NO_FIELD)
 #include "conf/params.def"
 };
 
@@ -185,8 +190,8 @@ static size_t edit_distance(struct span a, struct span b, size_t limit)
 				cost = above[j] + 1;
 			if (row[j - 1] + 1 < cost)
 				cost = row[j - 1] + 1;
-			if (i > 1 && j > 1 && a.p[i - 1] == b.p[j - 2] && a.p[i - 2] == b.p[j - 1] &&
-			    above2[j - 2] + 1 < cost)
+			if (i > 1 && j > 1 && above2[j - 2] + 1 < cost &&
+			    a.p[i - 1] == b.p[j - 2] && a.p[i - 2] == b.p[j - 1])
 				cost = above2[j - 2] + 1;
 			row[j] = cost;
 			best = cost < best ? cost : best;

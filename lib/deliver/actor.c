@@ -50,13 +50,16 @@ static void close_others(int keep, int other)
 /* What a kernel without Landlock does not give, the path rules of openat2() and the uid do. */
 static void confine_to(int dir_fd)
 {
-	static const uint64_t all = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1;
+	/* From tmp/ to new/ is a link between directories: without REFER (ABI 2) none is possible. */
+	static const uint64_t refer = 1u << 13;
+	static const uint64_t all = ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1) | refer;
 	struct landlock_ruleset_attr rules = { .handled_access_fs = all };
 	struct landlock_path_beneath_attr beneath = { .allowed_access = all & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE,
 						      .parent_fd = dir_fd };
 	int fd;
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+	if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 2 ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return;
 	fd = (int)syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules), 0);
 	if (fd < 0)

@@ -135,7 +135,7 @@ enum ipc_status ipc_recv(struct ipc_channel *channel, struct clock_mono deadline
 	if (channel->fd < 0)
 		return IPC_CLOSED;
 	drop_passed(channel);
-	buf_shrink(&channel->in, IPC_PACKET_MAX + 1);
+	buf_reset(&channel->in);
 	for (;;) {
 		struct iovec io = { .iov_base = buf_room(&channel->in, IPC_PACKET_MAX),
 				    .iov_len = IPC_PACKET_MAX };

@@ -7,6 +7,7 @@
 #include "proc/jail.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <seccomp.h>
 #include <stdlib.h>
@@ -80,6 +81,13 @@ static void allow_socket(scmp_filter_ctx filter, int family)
 			       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family, 0));
 }
 
+/* fstat(3) is made of this call; it looks at a descriptor, not at a name. */
+static void allow_fstat(scmp_filter_ctx filter)
+{
+	(void)seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
+			       SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH, 0));
+}
+
 /* Memory may be writable or executable, never both, and nothing becomes executable. */
 static void allow_memory(scmp_filter_ctx filter)
 {
@@ -107,6 +115,7 @@ static void filter_calls(const struct jail *jail, bool may_fork)
 	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	allow(filter, calls_base, ARRAY_LEN(calls_base));
 	allow_memory(filter);
+	allow_fstat(filter);
 	if ((jail->calls & JAIL_FILES) != 0)
 		allow(filter, calls_files, ARRAY_LEN(calls_files));
 	if (may_fork || (jail->calls & JAIL_FORK) != 0)

@@ -20,6 +20,13 @@ static void expand(const char *text, const char *want)
 			SPAN("compatibility_level=3.6\nx=1\nloop1=$loop2\nloop2=a$loop1\n"
 			     "y = <$x>\n"),
 			NULL);
+	for (int i = 0; i < 40; i++) {
+		char name[20], twice[40];
+
+		snprintf(name, sizeof(name), "twice%d", i);
+		snprintf(twice, sizeof(twice), "$twice%d$twice%d", i + 1, i + 1);
+		conf_dict_set(&dict, span_of(name), span_of(twice), 0, NULL);
+	}
 	if (!conf_expand(&scope, span_of(text), &value, error, NULL, NULL))
 		buf_set(&value, SPAN("ERROR"));
 	if (strcmp(buf_str(&value), want) != 0)
@@ -56,6 +63,7 @@ static void test_expand(void)
 		{ "${{a} ? {c} : {d}}", "ERROR" },
 		{ "${{3.a} <level {3.10} ? {x} : {y}}", "ERROR" },
 		{ "${a-b?c}", "ERROR" },
+		{ "$twice0", "ERROR" }, /* 2^40 empty values */
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * postlog: writes lines into the mail log, for scripts. Set-gid to the group that can reach the log
+ * service's socket; its caller may be anybody, so the environment is dropped, and what he writes is
+ * cut to lines of printable text under a tag that names no daemon process. Manual: postlog(1).
+ *
+ *     postlog [-iv] [-c config_dir] [-p priority] [-t tag] [text...]
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "conf/conf.h"
+
+enum { SEND_TRIES = 20, SEND_PAUSE_US = 10000 };
+
+static const struct priority {
+	const char *name;
+	char letter; /* of base/log.h */
+	enum log_severity severity;
+	int syslog;
+} priorities[] = {
+	{ "info", 'i', LOG_SEV_INFO, LOG_INFO },
+	{ "warn", 'w', LOG_SEV_WARNING, LOG_WARNING },
+	{ "warning", 'w', LOG_SEV_WARNING, LOG_WARNING },
+	{ "error", 'e', LOG_SEV_ERROR, LOG_ERR },
+	{ "fatal", 'f', LOG_SEV_FATAL, LOG_CRIT },
+	{ "panic", 'p', LOG_SEV_PANIC, LOG_CRIT },
+};
+
+static struct {
+	const struct priority *priority;
+	char tag[64];
+	int socket; /* -1: syslog */
+	bool has_terminal;
+} state = { .priority = priorities, .socket = -1 };
+
+static void clean_process(void)
+{
+	const char *directory = getenv("MAIL_CONFIG");
+	char *kept = directory != NULL ? mem_dup_str(directory) : NULL;
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			_exit(1);
+	} while (fd <= STDERR_FILENO);
+	(void)close_range(STDERR_FILENO + 1, ~0u, 0);
+	(void)clearenv();
+	if (kept != NULL)
+		(void)setenv("MAIL_CONFIG", kept, 1);
+	free(kept);
+}
+
+static void set_priority(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(priorities); i++)
+		if (strcasecmp(name, priorities[i].name) == 0) {
+			state.priority = &priorities[i];
+			return;
+		}
+	fatal("unknown priority: %s", log_clean_str(name));
+}
+
+static void set_tag(const char *tag)
+{
+	size_t length = 0;
+
+	for (; *tag != '\0' && length < sizeof(state.tag) - 1; tag++)
+		state.tag[length++] = ascii_is_print(*tag) && *tag != ' ' && *tag != '[' && *tag != ']'
+					      ? *tag
+					      : '_';
+	state.tag[length] = '\0';
+}
+
+static void open_service(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int length = snprintf(address.sun_path, sizeof(address.sun_path), "%s/public/%s",
+			      conf->queue_directory, conf->postlog_service_name);
+
+	state.socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (state.socket >= 0 && (length >= (int)sizeof(address.sun_path) ||
+	    connect(state.socket, (struct sockaddr *)&address, sizeof(address)) < 0)) {
+		(void)close(state.socket);
+		state.socket = -1;
+	}
+}
+
+/* A full socket is waited for a little: a line may be lost, a script may not hang. */
+static bool send_record(struct span record)
+{
+	for (int i = 0; i < SEND_TRIES; i++) {
+		if (send(state.socket, record.p, record.n, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+			return true;
+		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS)
+			return false;
+		(void)usleep(SEND_PAUSE_US);
+	}
+	return false;
+}
+
+static void write_line(struct span line)
+{
+	const struct priority *priority = state.priority;
+	const char *text = log_clean(span_trim_right(line));
+	struct buf record = BUF_INIT(LOG_LINE_MAX);
+
+	(void)buf_printf(&record, "%lld %c %s[%ld]: %s\n", (long long)clock_wall_now().us,
+			 priority->letter, state.tag, (long)getpid(), text);
+	if (state.socket < 0 || !send_record(buf_span(&record)))
+		syslog(LOG_MAIL | priority->syslog, "%s%s", log_severity_prefix(priority->severity), text);
+	if (state.has_terminal)
+		(void)fprintf(stderr, "%s: %s%s\n", state.tag, log_severity_prefix(priority->severity), text);
+	buf_done(&record);
+}
+
+static void write_arguments(int argc, char **argv)
+{
+	struct buf line = BUF_INIT(BUF_LIMIT_DEFAULT);
+
+	for (int i = 0; i < argc; i++)
+		(void)buf_printf(&line, "%s%s", i > 0 ? " " : "", argv[i]);
+	write_line(buf_span(&line));
+	buf_done(&line);
+}
+
+static void write_input(void)
+{
+	char line[LOG_LINE_MAX];
+
+	while (fgets(line, sizeof(line), stdin) != NULL)
+		write_line(span_of(line));
+}
+
+NORETURN static void usage(void)
+{
+	(void)fprintf(stderr, "usage: postlog [-iv] [-c config_dir] [-p priority] [-t tag] [text...]\n");
+	exit(1);
+}
+
+int main(int argc, char **argv)
+{
+	const char *directory = NULL, *tag = NULL;
+	int option;
+
+	clean_process();
+	log_open("postlog", -1);
+	while ((option = getopt(argc, argv, "c:ip:t:v")) != -1)
+		switch (option) {
+		case 'c': directory = optarg; break;
+		case 'i': break; /* the process id is always there */
+		case 'p': set_priority(optarg); break;
+		case 't': tag = optarg; break;
+		case 'v': log_verbose(1); break;
+		default: usage();
+		}
+	conf_load_command(directory);
+	if (tag != NULL) {
+		set_tag(tag);
+	} else {
+		char *own = mem_printf("%s/postlog", conf->syslog_name);
+
+		set_tag(own);
+		free(own);
+	}
+	state.has_terminal = isatty(STDERR_FILENO) != 0;
+	openlog(state.tag, LOG_PID, LOG_MAIL);
+	open_service();
+	if (optind < argc)
+		write_arguments(argc - optind, argv + optind);
+	else
+		write_input();
+	return 0;
+}

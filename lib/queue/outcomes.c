@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Logs of outcomes; see outcomes.h. Written by bounce alone, one process at a time by a lock;
+ * read by bounce, showq and the commands, who trust no length in them.
+ */
+
+#include "queue/outcomes.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/crc32c.h"
+#include "queue/header.h"
+
+static const char magic[8] = "PQLOG1\n";
+
+enum { HEADER_BYTES = 16, CRC_BYTES = 4 };
+
+static bool write_all(int fd, struct span bytes, uint64_t at)
+{
+	while (bytes.n > 0) {
+		ssize_t done = pwrite(fd, bytes.p, bytes.n, (off_t)at);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done == 0)
+			errno = ENOSPC;
+		if (done <= 0)
+			return false;
+		bytes = span_from(bytes, (size_t)done);
+		at += (uint64_t)done;
+	}
+	return true;
+}
+
+/* Bytes of records that count: 0 for a new log. False with errno. */
+static bool read_count(int fd, uint64_t *ret_count)
+{
+	unsigned char raw[HEADER_BYTES];
+	struct stat st;
+	ssize_t size = pread(fd, raw, sizeof(raw), 0);
+
+	if (size < 0 || fstat(fd, &st) < 0)
+		return false;
+	*ret_count = 0;
+	if (size < HEADER_BYTES || memcmp(raw, magic, sizeof(magic)) != 0)
+		return true;
+
+	uint64_t count = queue_get_le(raw + 8, 8), there = (uint64_t)st.st_size - HEADER_BYTES;
+
+	*ret_count = count < there ? count : there;
+	return true;
+}
+
+static void add_record(struct buf *out, struct span record)
+{
+	unsigned char crc[CRC_BYTES];
+
+	queue_put_le(crc, sizeof(crc), crc32c(0, record.p, record.n));
+	(void)buf_append(out, crc, sizeof(crc));
+	(void)buf_add(out, record);
+}
+
+static bool append_to(int fd, struct span outcomes)
+{
+	struct buf records = BUF_INIT(2 * IPC_RECORD_MAX);
+	unsigned char header[HEADER_BYTES];
+	struct msg_outcome outcome;
+	uint64_t count;
+	bool is_done;
+
+	while (outcomes.n > 0) {
+		struct span record = outcomes;
+
+		if (!msg_outcome_decode(&outcomes, &outcome)) {
+			errno = EINVAL;
+			buf_done(&records);
+			return false;
+		}
+		record.n -= outcomes.n;
+		add_record(&records, record);
+	}
+	if (!read_count(fd, &count)) {
+		buf_done(&records);
+		return false;
+	}
+	memcpy(header, magic, sizeof(magic));
+	queue_put_le(header + 8, 8, count + records.length);
+	is_done = write_all(fd, buf_span(&records), HEADER_BYTES + count) &&
+		  write_all(fd, (struct span){ (const char *)header, sizeof(header) }, 0);
+	if (!is_done) {
+		int saved = errno;
+
+		/* What counts is as it was, if only the old count can still be written. */
+		queue_put_le(header + 8, 8, count);
+		(void)write_all(fd, (struct span){ (const char *)header, sizeof(header) }, 0);
+		errno = saved;
+	}
+	buf_done(&records);
+	return is_done;
+}
+
+bool queue_outcomes_append(const struct queue_dirs *dirs, enum queue_dir dir, const char *id,
+			   struct span outcomes, bool is_durable)
+{
+	int fd = openat(dirs->fds[dir], id, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	bool is_done;
+
+	if (fd < 0)
+		return false;
+	is_done = flock(fd, LOCK_EX) == 0 && append_to(fd, outcomes);
+	if (is_done && is_durable)
+		is_done = fsync(fd) == 0 && fsync(dirs->fds[dir]) == 0;
+
+	int saved = errno;
+
+	(void)close(fd);
+	errno = saved;
+	return is_done;
+}
+
+bool queue_outcomes_read(const struct queue_dirs *dirs, enum queue_dir dir, const char *id,
+			 struct buf *ret)
+{
+	int fd = queue_open_in(dirs, dir, id, O_RDONLY), error = 0;
+	uint64_t count, at = 0;
+
+	if (fd < 0)
+		return false;
+	if (!read_count(fd, &count))
+		error = errno;
+	while (error == 0 && at < count) {
+		size_t size = count - at < 65536 ? (size_t)(count - at) : 65536;
+		char *room = buf_room(ret, size);
+		ssize_t done = room != NULL ? pread(fd, room, size, (off_t)(HEADER_BYTES + at)) : -1;
+
+		if (room == NULL)
+			error = EFBIG;
+		else if (done < 0 && errno != EINTR)
+			error = errno;
+		else if (done == 0)
+			break;
+		if (error == 0 && done > 0) {
+			buf_grew(ret, (size_t)done);
+			at += (uint64_t)done;
+		}
+	}
+	(void)close(fd);
+	errno = error;
+	return error == 0;
+}
+
+bool queue_outcomes_next(struct span *rest, struct msg_outcome *ret)
+{
+	if (rest->n <= CRC_BYTES)
+		return false;
+
+	uint32_t crc = (uint32_t)queue_get_le((const unsigned char *)rest->p, CRC_BYTES);
+	struct span record = span_from(*rest, CRC_BYTES), behind = record;
+
+	if (!msg_outcome_decode(&behind, ret) ||
+	    crc32c(0, record.p, record.n - behind.n) != crc)
+		return false;
+	*rest = behind;
+	return true;
+}

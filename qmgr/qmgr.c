@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * qmgr(8), the queue manager: finds messages, decides where and when their recipients are
+ * delivered, gives them to delivery agents, and keeps the queue up to date with the results.
+ *
+ * One process with an event loop, as the queue's owner, in the queue directory; no network. It
+ * never waits for another process. It trusts queue files after their checksum, agents only
+ * for the deliveries whose token they know, and commands by their user id.
+ * SCHEDULER_README says what the scheduler does for the administrator; ARCHITECTURE.md what is
+ * durable when.
+ */
+
+#include "qmgr/qmgr.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "conf/conf.h"
+#include "conf/snapshot.h"
+#include "proc/service.h"
+
+struct queue_dirs queue_dirs;
+
+static struct event_timer scan_timer;
+
+static void on_scan_time(struct event_timer *timer)
+{
+	scan_deferred(false);
+	scan_incoming();
+	event_at(timer, clock_in_ms((int64_t)conf->queue_run_delay * 1000), on_scan_time);
+}
+
+static void prepare(void)
+{
+	struct span secret;
+
+	if (!conf_snapshot_extra_get("secret", &secret))
+		secret = (struct span){ NULL, 0 };
+	deliver_prepare_tokens(secret);
+	resolve_prepare();
+}
+
+static void start(void)
+{
+	const char *place = service.is_chrooted ? "/" : service.queue_directory;
+
+	if (!queue_dirs_open(&queue_dirs, place))
+		fatal("open the queue directories in %s: %s", service.queue_directory,
+		      strerror(errno));
+	/* What was delivered under an earlier qmgr is known before any file is looked at. */
+	results_start();
+	scan_start();
+	event_at(&scan_timer, clock_in_ms(0), on_scan_time);
+}
+
+static void on_wakeup(void)
+{
+	scan_incoming();
+}
+
+int main(int argc, char **argv)
+{
+	static const struct service_program program = {
+		.name = "qmgr",
+		.kind = SERVICE_LOOP,
+		.jail = { .uid = JAIL_UID_QUEUE, .root = JAIL_ROOT_QUEUE,
+			  .calls = JAIL_UNIX | JAIL_FILES },
+		.prepare = prepare,
+		.start = start,
+		.on_connection = commands_on_connection,
+		.on_wakeup = on_wakeup,
+	};
+
+	return service_main(argc, argv, &program);
+}

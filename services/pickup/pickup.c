@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pickup: hands the mail in maildrop to cleanup. postdrop puts it there for local users, and
+ * postsuper -r queue files. Runs when postdrop says that there is something, and by master's timer.
+ * Runs as uid queue in the queue directory. Nothing in a file is trusted: it is a user's. Manual: pickup(8).
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/event.h"
+#include "base/log.h"
+#include "proc/service.h"
+#include "queue/dirs.h"
+#include "services/pickup/pickup.h"
+
+/* How long to leave maildrop alone when cleanup cannot take anything. */
+enum { PAUSE_MS = 5000, FILES_AT_ONCE = 100, SCRAPS_AGE_S = 36 * 3600 };
+
+static struct {
+	struct queue_dirs dirs;
+	struct event_timer pause;
+} state;
+
+static void collect(void);
+
+static void on_pause_end(struct event_timer *timer)
+{
+	(void)timer;
+	collect();
+}
+
+static bool set_aside(const char *name, const char *why)
+{
+	log_warn("maildrop/%s: %s; moved to corrupt", name, why);
+	if (queue_move(&state.dirs, name, QUEUE_MAILDROP, QUEUE_CORRUPT))
+		return true;
+	log_warn("maildrop/%s: cannot be moved to corrupt: %s", name, strerror(errno));
+	return false;
+}
+
+/* A file of the owner of the queue that not everybody may read is a queue file. */
+static bool is_queue_file(const struct stat *st)
+{
+	return st->st_uid == geteuid() && (st->st_mode & S_IROTH) == 0;
+}
+
+static enum pickup_result take(const char *name)
+{
+	struct stat st;
+	enum pickup_result result;
+	int fd = openat(state.dirs.fds[QUEUE_MAILDROP], name,
+			O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT ? PICKUP_DONE : errno == ELOOP ? PICKUP_DAMAGED : PICKUP_LATER;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1) {
+		(void)close(fd);
+		return PICKUP_DAMAGED;
+	}
+	if (is_queue_file(&st))
+		return take_requeued(fd, name, st.st_uid);
+	result = take_submission(fd, name, st.st_uid);
+	(void)close(fd);
+	return result;
+}
+
+/* One file; false when it is no use to go on now. */
+static bool collect_one(const char *name)
+{
+	switch (take(name)) {
+	case PICKUP_DONE:
+		if (queue_remove(&state.dirs, QUEUE_MAILDROP, name))
+			return true;
+		log_warn("maildrop/%s: cannot be removed: %s", name, strerror(errno));
+		return false;
+	case PICKUP_LATER: return false;
+	case PICKUP_DAMAGED: return set_aside(name, "damaged, or no file of postdrop");
+	case PICKUP_REFUSED: return set_aside(name, "refused");
+	}
+	return true;
+}
+
+/* Removes what a postdrop that was killed left behind a long time ago. */
+static void remove_scraps(void)
+{
+	int dir = state.dirs.fds[QUEUE_MAILDROP];
+	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+	struct stat st;
+
+	while (stream != NULL && (entry = readdir(stream)) != NULL)
+		if (strncmp(entry->d_name, "tmp.", 4) == 0 &&
+		    fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    clock_wall_now().us / 1000000 - st.st_mtime > SCRAPS_AGE_S)
+			(void)unlinkat(dir, entry->d_name, 0);
+	if (stream != NULL)
+		(void)closedir(stream);
+}
+
+/* Everything that is there, until a walk through the directory finds nothing more. */
+static void collect(void)
+{
+	bool is_good = true;
+	int found;
+
+	event_cancel(&state.pause);
+	do {
+		struct queue_walk walk;
+		char name[QUEUE_ID_MAX];
+
+		found = 0;
+		if (!queue_walk_start(&walk, &state.dirs, QUEUE_MAILDROP)) {
+			log_warn("open maildrop: %s", strerror(errno));
+			return;
+		}
+		while (is_good && found < FILES_AT_ONCE && queue_walk_next(&walk, name)) {
+			is_good = collect_one(name);
+			found++;
+		}
+		queue_walk_end(&walk);
+	} while (is_good && found > 0);
+	if (!is_good)
+		event_at(&state.pause, clock_in_ms(PAUSE_MS), on_pause_end);
+}
+
+/* Whoever connects says by that alone that there is mail. */
+static void on_connection(int fd, const char *client)
+{
+	(void)client;
+	(void)close(fd);
+	if (!event_is_set(&state.pause))
+		collect();
+}
+
+static void on_wakeup(void)
+{
+	remove_scraps();
+	collect();
+}
+
+static void start(void)
+{
+	if (!queue_dirs_open(&state.dirs, "."))
+		fatal("open queue directories: %s", strerror(errno));
+	on_wakeup();
+}
+
+int main(int argc, char **argv)
+{
+	static const struct service_program program = {
+		.name = "pickup",
+		.kind = SERVICE_LOOP,
+		.jail = { JAIL_UID_QUEUE, JAIL_ROOT_QUEUE, JAIL_FILES | JAIL_UNIX },
+		.start = start,
+		.on_connection = on_connection,
+		.on_wakeup = on_wakeup,
+	};
+
+	return service_main(argc, argv, &program);
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* Commands out, replies in. The server may say anything: limits are those of mail/smtp_reply.h. */
+
+#include "smtp.h"
+
+#include <stdarg.h>
+
+#include "base/log.h"
+
+void chat_say(struct session *session, const char *format, ...)
+{
+	struct buf line = BUF_INIT(16384);
+	va_list args;
+
+	va_start(args, format);
+	(void)buf_vprintf(&line, format, args);
+	va_end(args);
+	log_debug("> %s: %s", session->name, log_clean(buf_span(&line)));
+	(void)buf_text(&line, "\r\n");
+	stream_write(&session->stream, buf_span(&line));
+	buf_done(&line);
+}
+
+static enum chat broken(struct session *session, enum chat chat)
+{
+	session->is_broken = true;
+	return chat;
+}
+
+enum chat chat_listen(struct session *session, int timeout_s, chat_line_fn *on_line, void *context)
+{
+	struct smtp_reply *reply = &session->reply;
+	enum smtp_reply_step step = SMTP_REPLY_MORE;
+
+	smtp_reply_reset(reply);
+	stream_set_deadline(&session->stream, clock_in_ms((int64_t)timeout_s * 1000));
+	while (step == SMTP_REPLY_MORE) {
+		struct span line;
+		enum io_status status =
+			stream_line(&session->stream, SMTP_REPLY_LINE_MAX, &line, NULL);
+
+		if (status == IO_TIMEOUT)
+			return broken(session, CHAT_TIMEOUT);
+		if (status == IO_EOF || status == IO_ERROR)
+			return broken(session, CHAT_LOST);
+		log_debug("< %s: %s", session->name, log_clean(line));
+		step = smtp_reply_line(reply, line);
+		if (status == IO_TOOLONG || step == SMTP_REPLY_BAD) {
+			reply->line_text = line;
+			return broken(session, CHAT_MALFORMED);
+		}
+		if (on_line != NULL)
+			on_line(context, reply->line_text, reply->lines == 1);
+	}
+	if (reply->code == 421)
+		session->is_closing = true;
+	return CHAT_OK;
+}

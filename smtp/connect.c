@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* Connections to servers, within smtp_connect_timeout. */
+
+#include "smtp.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "conf/conf.h"
+#include "proc/service.h"
+
+union address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+	struct sockaddr_un local;
+};
+
+static socklen_t make_address(const struct netaddr *addr, uint16_t port, union address *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (addr->family == NETADDR_IPV6) {
+		ret->v6.sin6_family = AF_INET6;
+		ret->v6.sin6_port = htons(port);
+		memcpy(&ret->v6.sin6_addr, addr->bytes, 16);
+		return sizeof(ret->v6);
+	}
+	ret->v4.sin_family = AF_INET;
+	ret->v4.sin_port = htons(port);
+	memcpy(&ret->v4.sin_addr, addr->bytes, 4);
+	return sizeof(ret->v4);
+}
+
+/* smtp_bind_address and smtp_bind_address6. False: it failed, and it must not. */
+static bool bind_source(int fd, enum netaddr_family family, struct why *why)
+{
+	bool is_v6 = family == NETADDR_IPV6;
+	const char *text = is_v6 ? conf->smtp_bind_address6 : conf->smtp_bind_address;
+	const char *name = is_v6 ? "smtp_bind_address6" : "smtp_bind_address";
+	struct span bare = span_of(text);
+	struct netaddr addr;
+	union address address;
+
+	if (*text == '\0')
+		return true;
+	if (bare.n > 2 && bare.p[0] == '[')
+		bare = span_first(span_from(bare, 1), bare.n - 2);
+	if (netaddr_parse(bare, &addr) && addr.family == family &&
+	    bind(fd, &address.any, make_address(&addr, 0, &address)) == 0)
+		return true;
+	log_warn("%s: bind %s: %s", name, text, strerror(errno));
+	why_set(why, "4.4.0", "server configuration error: %s %s", name, text);
+	return !conf->smtp_bind_address_enforce;
+}
+
+/* 0, or the errno of a connection that failed. */
+static int finish_connect(int fd, const struct sockaddr *address, socklen_t size)
+{
+	int64_t limit_ms = (int64_t)conf->smtp_connect_timeout * 1000;
+	struct clock_mono deadline = limit_ms > 0 ? clock_in_ms(limit_ms) : CLOCK_NEVER;
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	int ready, error = 0;
+	socklen_t error_size = sizeof(error);
+
+	if (connect(fd, address, size) == 0)
+		return 0;
+	if (errno != EINPROGRESS && errno != EINTR)
+		return errno;
+	do {
+		ready = poll(&p, 1, clock_poll_ms(deadline));
+	} while (ready < 0 && errno == EINTR);
+	if (ready == 0)
+		return ETIMEDOUT;
+	if (ready < 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_size) < 0)
+		return errno;
+	return error;
+}
+
+int connect_host(const struct host *host, struct why *why)
+{
+	union address address;
+	socklen_t size = make_address(&host->addr, host->port, &address);
+	int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	char text[NETADDR_TEXT_SIZE];
+	int error;
+
+	if (fd >= 0 && !bind_source(fd, host->addr.family, why)) {
+		(void)close(fd);
+		return -1;
+	}
+	error = fd < 0 ? errno : finish_connect(fd, &address.any, size);
+	if (error == 0)
+		return fd;
+	if (fd >= 0)
+		(void)close(fd);
+	(void)netaddr_format(&host->addr, text);
+	why_set(why, "4.4.1", "connect to %.*s[%s]:%u: %s", SPAN_ARG(host->name), text, host->port,
+		strerror(error));
+	(void)buf_add(&why->remote_mta, host->name);
+	log_info("%s", log_clean(buf_span(&why->reason)));
+	return -1;
+}
+
+/* A path in this program's reach: in a jail that is its own directory alone. */
+int connect_unix(struct span path, struct why *why)
+{
+	union address address = { .local = { .sun_family = AF_UNIX } };
+	int fd = -1, error = ENAMETOOLONG;
+
+	if (path.n < sizeof(address.local.sun_path)) {
+		memcpy(address.local.sun_path, path.p, path.n);
+		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		error = fd < 0 ? errno
+			       : finish_connect(fd, &address.any, sizeof(address.local));
+	}
+	if (error == 0)
+		return fd;
+	if (fd >= 0)
+		(void)close(fd);
+	why_set(why, "4.4.1", "connect to %s[%.*s]: %s", conf->myhostname, SPAN_ARG(path),
+		strerror(error));
+	(void)buf_text(&why->remote_mta, conf->myhostname);
+	log_info("%s", log_clean(buf_span(&why->reason)));
+	return -1;
+}

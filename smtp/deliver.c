@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One request: target after target, host after host, until every recipient has an outcome. A
+ * session stays open behind a message for smtp_connection_cache_time_limit: qmgr gives this worker
+ * the next message for the same destination, if there is one.
+ */
+
+#include "smtp.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/utf8.h"
+#include "base/words.h"
+#include "conf/conf.h"
+#include "queue/envelope.h"
+
+/* The one session of this worker. */
+static struct session session = { .stream = { .fd = -1 } };
+
+void deliver_idle(void)
+{
+	session_end(&session);
+}
+
+/* ---- sessions ---- */
+
+static bool may_keep(struct span target)
+{
+	struct span rest = span_of(conf->smtp_connection_cache_destinations), word;
+
+	if (conf->smtp_connection_cache_on_demand)
+		return true;
+	while ((word = span_word(&rest, WORDS_BLANK_OR_COMMA)).n > 0)
+		if (span_eq_nocase(word, target))
+			return true;
+	return false;
+}
+
+/* After a message: the session is kept for the next one, or ends. */
+static void put_away(struct transfer *transfer)
+{
+	if (transfer->left > 0 || !session_may_stay(&session) ||
+	    !may_keep(buf_span(&session.target)))
+		session_end(&session);
+}
+
+static void begin_transfer(struct transfer *transfer)
+{
+	transfer->delivery->connected = clock_wall_now();
+}
+
+/* Tries the session that was kept. Its host is in *ret_tried when it left recipients over. */
+static void try_kept(struct transfer *transfer, const struct target *target,
+		     struct netaddr *ret_tried)
+{
+	if (!session.is_open)
+		return;
+	/* A server that speaks unasked says 421; one that has gone reads as end of file. */
+	if (!span_eq(buf_span(&session.target), target->text) || !session_may_stay(&session) ||
+	    stream_has_input(&session.stream) || session.stream.status != IO_OK) {
+		session.is_broken = session.is_broken || session.stream.status != IO_OK;
+		session_end(&session);
+		return;
+	}
+	transfer->is_last_host = !session.has_others;
+	begin_transfer(transfer);
+	if (transaction_run(&session, transfer))
+		*ret_tried = session.addr;
+	put_away(transfer);
+}
+
+static void converse(struct transfer *transfer, const struct target *target,
+		     const struct host *host, int fd)
+{
+	session_set_names(&session, target, host);
+	session.addr = host != NULL ? host->addr : (struct netaddr){ 0 };
+	session.has_others = !transfer->is_last_host;
+	begin_transfer(transfer);
+	if (session_start(&session, transfer, fd)) {
+		(void)transaction_run(&session, transfer);
+		put_away(transfer);
+	}
+}
+
+/* ---- hosts of a target ---- */
+
+static bool is_limit(size_t count, int limit)
+{
+	return limit > 0 && count >= (size_t)limit;
+}
+
+static void try_hosts(struct transfer *transfer, const struct target *target,
+		      const struct netaddr *tried, bool is_last_target)
+{
+	struct hosts hosts;
+	size_t addresses = 0, sessions = 0;
+
+	if (!hosts_find(transfer, target, &hosts))
+		return;
+	for (size_t i = 0; i < hosts.count && transfer->left > 0; i++) {
+		const struct host *host = &hosts.list[i];
+		int fd;
+
+		if (is_limit(addresses, conf->smtp_mx_address_limit) ||
+		    is_limit(sessions, conf->smtp_mx_session_limit))
+			return;
+		addresses++;
+		if (netaddr_eq(&host->addr, tried))
+			continue;
+		fd = connect_host(host, &transfer->why);
+		if (fd < 0)
+			continue;
+		transfer->is_last_host =
+			is_last_target &&
+			(i + 1 == hosts.count || is_limit(addresses, conf->smtp_mx_address_limit) ||
+			 is_limit(sessions + 1, conf->smtp_mx_session_limit));
+		converse(transfer, target, host, fd);
+		sessions++;
+	}
+}
+
+static void try_unix(struct transfer *transfer, const struct target *target, bool is_last_target)
+{
+	int fd = connect_unix(target->host, &transfer->why);
+
+	transfer->is_last_host = is_last_target;
+	if (fd >= 0)
+		converse(transfer, target, NULL, fd);
+}
+
+static void try_target(struct transfer *transfer, const struct target *target, bool is_last_target)
+{
+	struct netaddr tried = { .family = NETADDR_NONE };
+
+	try_kept(transfer, target, &tried);
+	if (transfer->left == 0)
+		return;
+	if (target->is_unix)
+		try_unix(transfer, target, is_last_target);
+	else
+		try_hosts(transfer, target, &tried, is_last_target);
+}
+
+/* ---- targets ---- */
+
+static void add_targets(struct transfer *transfer, struct target *targets, size_t *count,
+			struct span list, bool is_fallback)
+{
+	struct span copy = arena_span(&transfer->delivery->arena, list);
+
+	while (target_next(&copy, &targets[*count]))
+		targets[(*count)++].is_fallback = is_fallback;
+}
+
+/* What no other host can change: the domain takes no mail, or we are the one to take it. */
+static bool is_verdict(const struct transfer *transfer)
+{
+	return transfer->is_own_backup || span_is(span_of(transfer->why.status), "5.1.0");
+}
+
+static void try_targets(struct transfer *transfer)
+{
+	struct span nexthop = transfer->delivery->request.nexthop;
+	struct span fallback = span_of(conf->smtp_fallback_relay);
+	size_t most = nexthop.n / 2 + fallback.n / 2 + 2, count = 0;
+	struct target *targets =
+		arena_alloc(&transfer->delivery->arena, most * sizeof(struct target));
+
+	add_targets(transfer, targets, &count, nexthop, false);
+	add_targets(transfer, targets, &count, fallback, true);
+	if (count == 0)
+		why_set(&transfer->why, "4.3.5", "no destination to deliver to");
+	for (size_t i = 0; i < count && transfer->left > 0; i++)
+		if (!targets[i].is_fallback || !is_verdict(transfer))
+			try_target(transfer, &targets[i], i + 1 == count);
+}
+
+/* ---- the request ---- */
+
+/* Whether the message can go only to a server with SMTPUTF8 (RFC 6531 3.2). */
+static bool needs_utf8(const struct transfer *transfer)
+{
+	const struct queue_header *header = &transfer->delivery->header;
+
+	if ((header->flags & ENVELOPE_SMTPUTF8) == 0)
+		return false;
+	if ((header->content & CONTENT_HEAD_8BIT) != 0 || utf8_has_8bit(transfer->sender))
+		return true;
+	for (size_t i = 0; i < transfer->delivery->rcpt_count; i++)
+		if (utf8_has_8bit(transfer->rcpt_addresses[i]))
+			return true;
+	return false;
+}
+
+void deliver_message(struct delivery *delivery)
+{
+	struct transfer transfer = { .delivery = delivery, .left = delivery->rcpt_count };
+
+	why_init(&transfer.why);
+	transfer.states = arena_alloc(&delivery->arena, (delivery->rcpt_count + 1) *
+								sizeof(enum rcpt_state));
+	if (content_prepare(&transfer) && generic_envelope(&transfer)) {
+		transfer.needs_utf8 = needs_utf8(&transfer);
+		try_targets(&transfer);
+		if (transfer.left > 0)
+			fail_rest(&transfer);
+	} else {
+		transfer.is_last_host = true;
+		fail_message(&transfer, NULL);
+	}
+	buf_done(&transfer.head);
+	why_done(&transfer.why);
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The addresses of a target, in the order in which they are tried (RFC 5321 5.1, RFC 7505).
+ * Names and addresses come from the dns service, which has checked their form.
+ */
+
+#include "smtp.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/log.h"
+#include "base/words.h"
+#include "conf/conf.h"
+#include "mail/domain.h"
+#include "mail/idna.h"
+#include "net/dns.h"
+#include "route/site.h"
+
+enum { LOOKUP_TIMEOUT_MS = 120 * 1000 };
+
+/* How hosts are looked up, from smtp_host_lookup and inet_protocols. */
+static struct {
+	bool is_by_dns, is_by_hosts; /* /etc/hosts first, then DNS */
+	bool has_ipv4, has_ipv6;
+} ways;
+
+static bool has_word(const char *list, const char *word)
+{
+	struct span rest = span_of(list), item;
+
+	while ((item = span_word(&rest, WORDS_BLANK_OR_COMMA)).n > 0)
+		if (span_is_nocase(item, word))
+			return true;
+	return false;
+}
+
+void hosts_prepare(void)
+{
+	bool is_any = has_word(conf->inet_protocols, "all");
+
+	ways.is_by_hosts = has_word(conf->smtp_host_lookup, "native") || conf->disable_dns_lookups;
+	ways.is_by_dns = has_word(conf->smtp_host_lookup, "dns") && !conf->disable_dns_lookups;
+	ways.has_ipv4 = is_any || has_word(conf->inet_protocols, "ipv4");
+	ways.has_ipv6 = is_any || has_word(conf->inet_protocols, "ipv6");
+}
+
+static unsigned random_number(void)
+{
+	unsigned number = 0;
+
+	if (getrandom(&number, sizeof(number), GRND_NONBLOCK) < 0)
+		number = (unsigned)clock_mono_now().us;
+	return number;
+}
+
+static struct clock_mono lookup_deadline(void)
+{
+	return clock_in_ms(LOOKUP_TIMEOUT_MS);
+}
+
+/* ---- one host ---- */
+
+static unsigned family_rank(enum netaddr_family family)
+{
+	const char *preferred = conf->smtp_address_preference;
+
+	if (strcmp(preferred, "any") == 0)
+		return 0;
+	return family == (strcmp(preferred, "ipv6") == 0 ? NETADDR_IPV6 : NETADDR_IPV4) ? 0 : 1;
+}
+
+static void add_address(struct hosts *hosts, struct span name, const struct netaddr *addr,
+			const struct target *target, unsigned preference)
+{
+	struct host *host = &hosts->list[hosts->count];
+
+	if (hosts->count == HOSTS_MAX)
+		return;
+	*host = (struct host){ .name = name, .addr = *addr, .port = target->port,
+			       .preference = preference,
+			       .family_rank = family_rank(addr->family) };
+	host->order = conf->smtp_randomize_addresses ? random_number() : (unsigned)hosts->count;
+	hosts->count++;
+}
+
+/* A, AAAA or both. The worst status is returned when nothing was found. */
+static enum dns_status look_up_host(struct transfer *transfer, struct hosts *hosts,
+				    struct span name, const struct target *target,
+				    unsigned preference, unsigned flags)
+{
+	static const enum dns_type types[] = { DNS_A, DNS_AAAA };
+	struct dns_result result = { 0 };
+	enum dns_status worst = DNS_NO_NAME;
+	size_t before = hosts->count;
+
+	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+		if (types[i] == DNS_A ? !ways.has_ipv4 : !ways.has_ipv6)
+			continue;
+
+		enum dns_status status =
+			dns_lookup(name, types[i], flags, lookup_deadline(), &result);
+		struct netaddr addr;
+
+		for (size_t k = 0; k < result.count; k++)
+			if (netaddr_parse(result.records[k].host, &addr))
+				add_address(hosts, name, &addr, target, preference);
+		if (status == DNS_FOUND || worst == DNS_TEMPORARY)
+			continue;
+		worst = status == DNS_TEMPORARY || worst == DNS_NO_NAME ? status : worst;
+		why_set(&transfer->why,
+			status == DNS_TEMPORARY ? "4.4.3" : "5.4.4", "%s", result.reason);
+	}
+	dns_result_done(&result);
+	return hosts->count > before ? DNS_FOUND : worst;
+}
+
+/* By the ways of smtp_host_lookup. transfer->why is set unless DNS_FOUND. */
+static enum dns_status find_host(struct transfer *transfer, struct hosts *hosts, struct span name,
+				 const struct target *target, unsigned preference)
+{
+	struct netaddr addr;
+	enum dns_status status = DNS_NO_NAME;
+
+	if (netaddr_parse(name, &addr)) {
+		if (addr.family == NETADDR_IPV4 ? ways.has_ipv4 : ways.has_ipv6) {
+			add_address(hosts, name, &addr, target, preference);
+			return DNS_FOUND;
+		}
+		why_set(&transfer->why, "5.4.4", "%.*s: not in inet_protocols", SPAN_ARG(name));
+		return DNS_NO_DATA;
+	}
+	if (ways.is_by_dns)
+		status = look_up_host(transfer, hosts, name, target, preference, 0);
+	if (status != DNS_FOUND && ways.is_by_hosts)
+		status = look_up_host(transfer, hosts, name, target, preference, DNS_WITH_HOSTS);
+	return status;
+}
+
+/* ---- order ---- */
+
+static int compare_hosts(const void *left, const void *right)
+{
+	const struct host *a = left, *b = right;
+
+	if (a->preference != b->preference)
+		return a->preference < b->preference ? -1 : 1;
+	if (a->family_rank != b->family_rank)
+		return a->family_rank < b->family_rank ? -1 : 1;
+	return a->order < b->order ? -1 : a->order > b->order;
+}
+
+/*
+ * smtp_balance_inet_protocols: when the addresses that will be tried are all of one family and
+ * there are others, the first of these takes the last place among them.
+ */
+static void balance(struct hosts *hosts)
+{
+	size_t limit = (size_t)conf->smtp_mx_address_limit;
+	enum netaddr_family family = hosts->count > 0 ? hosts->list[0].addr.family : NETADDR_NONE;
+
+	if (!conf->smtp_balance_inet_protocols || limit < 2 || hosts->count <= limit)
+		return;
+	for (size_t i = 1; i < hosts->count; i++) {
+		struct host other = hosts->list[i];
+
+		if (other.addr.family == family)
+			continue;
+		if (i >= limit) {
+			memmove(&hosts->list[limit], &hosts->list[limit - 1],
+				(i - limit + 1) * sizeof(other));
+			hosts->list[limit - 1] = other;
+		}
+		return;
+	}
+}
+
+/*
+ * When we are an MX ourselves, only better ones are of use: the others would send it back to us
+ * (RFC 5321 5.1). Such addresses go from the sorted list.
+ */
+static void drop_from_self(struct transfer *transfer, struct hosts *hosts)
+{
+	for (size_t i = 0; i < hosts->count; i++) {
+		size_t first = i;
+
+		if (hosts->list[i].port != 25 ||
+		    !site.lookups.is_own_address(site.lookups.context, &hosts->list[i].addr))
+			continue;
+		while (first > 0 && hosts->list[first - 1].preference == hosts->list[i].preference)
+			first--;
+		transfer->is_own_backup = true;
+		hosts->count = first;
+		return;
+	}
+}
+
+/* ---- MX ---- */
+
+/* RFC 7505 3: one record with preference 0 and the root as host. */
+static bool is_null_mx(const struct dns_result *mx)
+{
+	return mx->count == 1 && mx->records[0].host.n == 0;
+}
+
+static bool is_any_temporary(enum dns_status *found, enum dns_status status)
+{
+	if (*found != DNS_TEMPORARY)
+		*found = status;
+	return *found == DNS_TEMPORARY;
+}
+
+static bool find_all(struct transfer *transfer, const struct target *target,
+		     const struct dns_result *mx, struct hosts *ret)
+{
+	enum dns_status worst = DNS_NO_NAME;
+
+	for (size_t i = 0; i < mx->count && ret->count < HOSTS_MAX; i++) {
+		struct span name = arena_span(&transfer->delivery->arena, mx->records[i].host);
+
+		if (name.n > 0)
+			(void)is_any_temporary(&worst,
+					       find_host(transfer, ret, name, target,
+							 mx->records[i].preference));
+	}
+	if (ret->count > 0)
+		return true;
+	/* The reason of the last host stands, with a status for all of them. */
+	if (worst == DNS_TEMPORARY || conf->smtp_defer_if_no_mx_address_found)
+		transfer->why.status[0] = '4';
+	return false;
+}
+
+static bool find_by_mx(struct transfer *transfer, const struct target *target, struct span domain,
+		       struct hosts *ret)
+{
+	struct dns_result mx = { 0 };
+	enum dns_status status = dns_lookup(domain, DNS_MX, 0, lookup_deadline(), &mx);
+	bool is_found = false;
+
+	if (status == DNS_FOUND && is_null_mx(&mx))
+		why_set(&transfer->why, "5.1.0", "Domain %.*s does not accept mail (nullMX)",
+			SPAN_ARG(domain));
+	else if (status == DNS_FOUND)
+		is_found = find_all(transfer, target, &mx, ret);
+	else if (status == DNS_NO_NAME || status == DNS_NO_DATA || conf->ignore_mx_lookup_error)
+		is_found = find_host(transfer, ret, domain, target, 0) == DNS_FOUND;
+	else
+		why_set(&transfer->why, status == DNS_TEMPORARY ? "4.4.3" : "5.4.4", "%s",
+			mx.reason);
+	dns_result_done(&mx);
+	return is_found;
+}
+
+/* ---- all together ---- */
+
+/* The name as DNS has it. False: it cannot be one. */
+static bool to_dns_name(struct transfer *transfer, struct span name, struct span *ret)
+{
+	struct buf ascii = BUF_INIT(DOMAIN_NAME_MAX + 1);
+	struct netaddr addr;
+	bool is_good = idna_to_ascii(&ascii, name, false) &&
+		       (netaddr_parse(name, &addr) ||
+			domain_check_name(buf_span(&ascii), false) == DOMAIN_OK);
+
+	if (is_good)
+		*ret = arena_span(&transfer->delivery->arena, buf_span(&ascii));
+	else
+		why_set(&transfer->why, "5.4.4", "Invalid host or domain name: %s", log_clean(name));
+	buf_done(&ascii);
+	return is_good;
+}
+
+bool hosts_find(struct transfer *transfer, const struct target *target, struct hosts *ret)
+{
+	struct span name;
+	struct netaddr addr;
+	bool is_found;
+
+	ret->count = 0;
+	if (target->host.n == 0) {
+		why_set(&transfer->why, "4.3.5", "malformed destination: %s",
+			log_clean(target->text));
+		return false;
+	}
+	if (netaddr_parse(target->host, &addr))
+		name = arena_span(&transfer->delivery->arena, target->host);
+	else if (!to_dns_name(transfer, target->host, &name))
+		return false;
+	if (target->is_exact || netaddr_parse(name, &addr))
+		is_found = find_host(transfer, ret, name, target, 0) == DNS_FOUND;
+	else
+		is_found = find_by_mx(transfer, target, name, ret);
+	if (!is_found)
+		return false;
+	qsort(ret->list, ret->count, sizeof(ret->list[0]), compare_hosts);
+	drop_from_self(transfer, ret);
+	if (ret->count == 0) {
+		log_warn("relay loop for %s", log_clean(target->text));
+		why_set(&transfer->why, "5.4.6", "mail for %.*s loops back to myself",
+			SPAN_ARG(target->text));
+		return false;
+	}
+	balance(ret);
+	return true;
+}

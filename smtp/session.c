@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The beginning and the end of a session (RFC 5321 3.1, 4.1.1.1; RFC 2033 for LMTP; Postfix's
+ * XFORWARD_README). All that the server says is untrusted.
+ */
+
+#include "smtp.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/words.h"
+#include "conf/conf.h"
+#include "mail/xtext.h"
+#include "table/maps.h"
+
+enum { XFORWARD_LINE_MAX = 512 };
+
+static const struct {
+	const char *word;
+	unsigned feature;
+} keywords[] = {
+	{ "PIPELINING", FEATURE_PIPELINING }, { "8BITMIME", FEATURE_8BITMIME },
+	{ "DSN", FEATURE_DSN },		      { "SMTPUTF8", FEATURE_SMTPUTF8 },
+	{ "SIZE", FEATURE_SIZE },
+};
+
+static const struct {
+	const char *name;
+	unsigned feature;
+} attributes[] = {
+	{ "NAME", FEATURE_XFORWARD_NAME },   { "ADDR", FEATURE_XFORWARD_ADDR },
+	{ "PORT", FEATURE_XFORWARD_PORT },   { "PROTO", FEATURE_XFORWARD_PROTO },
+	{ "HELO", FEATURE_XFORWARD_HELO },   { "IDENT", FEATURE_XFORWARD_IDENT },
+	{ "SOURCE", FEATURE_XFORWARD_SOURCE },
+};
+
+/* While the EHLO reply comes in. */
+struct hello {
+	struct session *session;
+	struct span discard; /* smtp_discard_ehlo_keywords for this server */
+	bool is_own_name;    /* the server has our name: it is us */
+};
+
+void session_set_names(struct session *session, const struct target *target,
+		       const struct host *host)
+{
+	char text[NETADDR_TEXT_SIZE];
+
+	buf_init(&session->target, 4096);
+	(void)buf_add(&session->target, target->text);
+	if (target->is_unix) {
+		(void)snprintf(session->host, sizeof(session->host), "%s", conf->myhostname);
+		(void)snprintf(session->name, sizeof(session->name), "%s[%.*s]", session->host,
+			       SPAN_ARG(target->host));
+		(void)snprintf(session->relay, sizeof(session->relay), "%s", session->name);
+		return;
+	}
+	(void)snprintf(session->host, sizeof(session->host), "%.*s", SPAN_ARG(host->name));
+	(void)snprintf(session->name, sizeof(session->name), "%s[%s]", session->host,
+		       netaddr_format(&host->addr, text).p);
+	(void)snprintf(session->relay, sizeof(session->relay), "%s:%u", session->name, host->port);
+}
+
+/* The address in "host[address]". */
+static struct span server_address(const struct session *session)
+{
+	struct span name = span_of(session->name);
+	size_t at = 0;
+
+	(void)span_rchr(name, '[', &at);
+	name = span_from(name, at + 1);
+	return span_first(name, name.n > 0 ? name.n - 1 : 0);
+}
+
+/* ---- EHLO ---- */
+
+static struct span discarded_keywords(const struct session *session)
+{
+	struct span value;
+
+	if (maps_find(tables.discard_ehlo, NULL, server_address(session), false, &value) ==
+	    TABLE_FOUND)
+		return value;
+	return span_of(conf->smtp_discard_ehlo_keywords);
+}
+
+static bool has_word(struct span list, struct span word)
+{
+	struct span item;
+
+	while ((item = span_word(&list, WORDS_BLANK_OR_COMMA)).n > 0)
+		if (span_eq_nocase(item, word))
+			return true;
+	return false;
+}
+
+/* "XFORWARD NAME ADDR ..." */
+static void take_xforward(struct session *session, struct span words)
+{
+	struct span word;
+
+	while ((word = span_word(&words, " ")).n > 0)
+		for (size_t i = 0; i < ARRAY_LEN(attributes); i++)
+			if (span_is_nocase(word, attributes[i].name))
+				session->features |= attributes[i].feature;
+}
+
+static void on_hello_line(void *context, struct span line, bool is_first)
+{
+	struct hello *hello = context;
+	struct session *session = hello->session;
+	struct span word = span_word(&line, " \t=");
+
+	if (is_first) {
+		hello->is_own_name = span_is_nocase(word, conf->myhostname);
+		return;
+	}
+	if (has_word(hello->discard, word))
+		return;
+	for (size_t i = 0; i < ARRAY_LEN(keywords); i++)
+		if (span_is_nocase(word, keywords[i].word))
+			session->features |= keywords[i].feature;
+	if (span_is_nocase(word, "SIZE") &&
+	    !span_u64(span_word(&line, " \t"), INT64_MAX, &session->size_limit))
+		session->size_limit = 0;
+	if (span_is_nocase(word, "XFORWARD"))
+		take_xforward(session, line);
+}
+
+/* Says EHLO, LHLO or HELO. False: the connection is of no use, and trouble.c was told. */
+static bool say_hello(struct session *session, struct transfer *transfer, const char *verb,
+		      struct hello *hello)
+{
+	char doing[64];
+	enum chat chat;
+
+	session->features = 0;
+	session->size_limit = 0;
+	chat_say(session, "%s %s", verb, conf->smtp_helo_name);
+	chat = chat_listen(session, conf->smtp_helo_timeout,
+			   strcmp(verb, "HELO") == 0 ? NULL : on_hello_line, hello);
+	if (chat == CHAT_OK)
+		return true;
+	(void)snprintf(doing, sizeof(doing), "performing the %s handshake", verb);
+	fail_chat(transfer, session, chat, doing);
+	return false;
+}
+
+static bool is_good(const struct session *session)
+{
+	return session->reply.code / 100 == 2;
+}
+
+static bool negotiate(struct session *session, struct transfer *transfer, bool wants_ehlo)
+{
+	struct hello hello = { .session = session, .discard = discarded_keywords(session) };
+	bool is_greeted = false;
+
+	if (is_lmtp || wants_ehlo) {
+		if (!say_hello(session, transfer, is_lmtp ? "LHLO" : "EHLO", &hello))
+			return false;
+		is_greeted = is_good(session);
+		if (is_greeted)
+			session->features |= FEATURE_ESMTP;
+	}
+	/* RFC 5321 3.2: a server that does not know EHLO gets HELO; one that goes away does not. */
+	if (!is_greeted && !is_lmtp && !session->is_closing) {
+		if (!say_hello(session, transfer, "HELO", &hello))
+			return false;
+		is_greeted = is_good(session);
+	}
+	if (!is_greeted) {
+		why_refused(&transfer->why, session);
+		fail_site(transfer, session);
+		return false;
+	}
+	if (hello.is_own_name && !is_lmtp && span_ends(span_of(session->relay), SPAN(":25"))) {
+		log_warn("host %s replied to HELO/EHLO with my own hostname %s", session->relay,
+			 conf->myhostname);
+		why_set(&transfer->why, "5.4.6", "mail for %.*s loops back to myself",
+			SPAN_ARG(buf_span(&session->target)));
+		fail_site(transfer, session);
+		return false;
+	}
+	return true;
+}
+
+/* ---- greeting ---- */
+
+static void on_greeting_line(void *context, struct span line, bool is_first)
+{
+	bool *says_esmtp = context;
+
+	(void)is_first;
+	while (line.n > 0)
+		if (span_is_nocase(span_word(&line, " \t"), "ESMTP"))
+			*says_esmtp = true;
+}
+
+static bool take_greeting(struct session *session, struct transfer *transfer, bool *says_esmtp)
+{
+	enum chat chat = chat_listen(session, conf->smtp_helo_timeout, on_greeting_line, says_esmtp);
+
+	if (chat != CHAT_OK) {
+		fail_chat(transfer, session, chat, "receiving the initial server greeting");
+		return false;
+	}
+	if (is_good(session))
+		return true;
+	why_refused(&transfer->why, session);
+	/* A server that wants nobody now may be one of several. */
+	if (conf->smtp_skip_5xx_greeting)
+		dsn_soften(transfer->why.status);
+	fail_site(transfer, session);
+	return false;
+}
+
+bool session_start(struct session *session, struct transfer *transfer, int fd)
+{
+	bool says_esmtp = false;
+
+	stream_reopen(&session->stream, fd);
+	smtp_reply_init(&session->reply);
+	session->is_open = true;
+	session->is_broken = session->is_closing = false;
+	session->uses = 0;
+	session->opened = clock_mono_now();
+	if (take_greeting(session, transfer, &says_esmtp) &&
+	    negotiate(session, transfer,
+		      !conf->smtp_never_send_ehlo && (says_esmtp || conf->smtp_always_send_ehlo)))
+		return true;
+	session_end(session);
+	return false;
+}
+
+/* ---- XFORWARD ---- */
+
+static bool send_xforward(struct session *session, struct transfer *transfer, struct buf *line)
+{
+	enum chat chat;
+
+	chat_say(session, "XFORWARD%s", buf_str(line));
+	buf_reset(line);
+	chat = chat_listen(session, conf->smtp_xforward_timeout, NULL, NULL);
+	if (chat != CHAT_OK) {
+		fail_chat(transfer, session, chat, "sending XFORWARD command");
+		return false;
+	}
+	if (!is_good(session))
+		log_warn("host %s said: %s (in reply to XFORWARD command)", session->relay,
+			 log_clean(buf_span(&session->reply.text)));
+	return true;
+}
+
+bool session_xforward(struct session *session, struct transfer *transfer)
+{
+	const struct msg_envelope *envelope = &transfer->delivery->envelope;
+	const struct span values[] = {
+		envelope->log_client_name, envelope->log_client_addr, envelope->log_client_port,
+		envelope->log_protocol,	   envelope->log_helo,
+		envelope->log_ident.n > 0 ? envelope->log_ident : span_of(transfer->delivery->id),
+		span_is(envelope->rewrite_context, "local") ? SPAN("LOCAL") : SPAN("REMOTE"),
+	};
+	struct buf line = BUF_INIT(XFORWARD_LINE_MAX), pair = BUF_INIT(XFORWARD_LINE_MAX);
+	bool is_well = true;
+
+	if (!conf->smtp_send_xforward_command)
+		return true;
+	for (size_t i = 0; i < ARRAY_LEN(attributes) && is_well; i++) {
+		if ((session->features & attributes[i].feature) == 0)
+			continue;
+		buf_reset(&pair);
+		(void)buf_printf(&pair, " %s=", attributes[i].name);
+		if (values[i].n == 0)
+			(void)buf_text(&pair, "[UNAVAILABLE]");
+		else
+			(void)xtext_encode(&pair, span_first(values[i], 160));
+		if (buf_span(&line).n + buf_span(&pair).n > XFORWARD_LINE_MAX - 16)
+			is_well = send_xforward(session, transfer, &line);
+		(void)buf_add(&line, buf_span(&pair));
+	}
+	if (is_well && buf_span(&line).n > 0)
+		is_well = send_xforward(session, transfer, &line);
+	buf_done(&line);
+	buf_done(&pair);
+	return is_well;
+}
+
+/* ---- the end ---- */
+
+void session_end(struct session *session)
+{
+	if (!session->is_open)
+		return;
+	if (!session->is_broken) {
+		chat_say(session, "QUIT");
+		stream_set_deadline(&session->stream,
+				    clock_in_ms((int64_t)conf->smtp_quit_timeout * 1000));
+		if (conf->smtp_skip_quit_response)
+			(void)stream_flush(&session->stream);
+		else
+			(void)chat_listen(session, conf->smtp_quit_timeout, NULL, NULL);
+	}
+	stream_hangup(&session->stream);
+	smtp_reply_done(&session->reply);
+	buf_done(&session->target);
+	session->is_open = false;
+}
+
+bool session_may_stay(const struct session *session)
+{
+	int64_t limit_ms = (int64_t)conf->smtp_connection_reuse_time_limit * 1000;
+	int count_limit = conf->smtp_connection_reuse_count_limit;
+
+	return session->is_open && !session->is_broken && !session->is_closing &&
+	       !clock_is_past(clock_add_ms(session->opened, limit_ms)) &&
+	       (count_limit == 0 || session->uses < (unsigned)count_limit);
+}

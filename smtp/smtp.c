@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * smtp and lmtp: deliver mail to other machines. Installed under both names; as lmtp it speaks
+ * LMTP and has the lmtp_ parameters.
+ *
+ * Runs as uid net in its own directory without a file; it may open internet sockets and reach dns,
+ * proxymap and connect. Messages come from qmgr as descriptors, read only. Trusts qmgr for what
+ * to deliver, and no server for anything. Manual: smtp(8), lmtp(8). RFC 5321, RFC 2033, RFC 2920,
+ * RFC 1870, RFC 6152, RFC 6531, RFC 3461, RFC 7505.
+ */
+
+#include "smtp.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "conf/conf.h"
+#include "ipc/table_client.h"
+#include "proc/service.h"
+#include "route/site.h"
+
+bool is_lmtp;
+struct tables tables;
+struct site site;
+
+static struct deliver_agent agent = {
+	.relay = "none",
+	.deliver = deliver_message,
+	.on_idle = deliver_idle,
+};
+
+static struct maps *open_maps(const char *name, const char *list)
+{
+	struct buf title = BUF_INIT(128), error = BUF_INIT(1024);
+	struct maps *maps;
+
+	(void)buf_printf(&title, "%s_%s", is_lmtp ? "lmtp" : "smtp", name);
+	maps = maps_open(buf_str(&title), span_of(list), TABLE_IN_JAIL | TABLE_FOLD, &error);
+	if (maps == NULL)
+		fatal("%s: %s", buf_str(&title), buf_str(&error));
+	buf_done(&title);
+	buf_done(&error);
+	return maps;
+}
+
+static void prepare(void)
+{
+	is_lmtp = strcmp(service.program, "lmtp") == 0;
+	table_client_settings();
+	table_client_setup();
+	site_open(&site, TABLE_IN_JAIL);
+	hosts_prepare();
+	deliver_prepare(is_lmtp ? "lmtp_delivery_status_filter" : "smtp_delivery_status_filter",
+			conf->smtp_delivery_status_filter);
+	tables.generic = open_maps("generic_maps", conf->smtp_generic_maps);
+	tables.header_checks = open_maps("header_checks", conf->smtp_header_checks);
+	tables.mime_header_checks = open_maps("mime_header_checks", conf->smtp_mime_header_checks);
+	tables.nested_header_checks =
+		open_maps("nested_header_checks", conf->smtp_nested_header_checks);
+	tables.body_checks = open_maps("body_checks", conf->smtp_body_checks);
+	tables.discard_ehlo = open_maps("discard_ehlo_keyword_address_maps",
+					conf->smtp_discard_ehlo_keyword_address_maps);
+	if (!target_port(span_of(conf->smtp_tcp_port), &tables.default_port))
+		fatal("smtp_tcp_port: %s is no port", conf->smtp_tcp_port);
+	agent.idle_ms = conf->smtp_connection_cache_time_limit * 1000;
+}
+
+/* qmgr's connection: one request after the other. */
+static void serve(int fd, const char *client)
+{
+	deliver_serve(fd, client, &agent);
+	deliver_idle();
+}
+
+int main(int argc, char **argv)
+{
+	static const struct service_program program = {
+		.name = "smtp",
+		.kind = SERVICE_WORKERS,
+		.jail = { JAIL_UID_NET, JAIL_ROOT_OWN, JAIL_UNIX | JAIL_INET },
+		.prepare = prepare,
+		.serve = serve,
+	};
+
+	return service_main(argc, argv, &program);
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SMTP_SMTP_H
+#define SMTP_SMTP_H
+
+/*
+ * The parts of the smtp and lmtp client, from the request to the wire:
+ *
+ *     smtp.c         the program: tables, jail, one request after the other
+ *     deliver.c      which hosts, in which order, until every recipient has an outcome
+ *     target.c       nexthop texts: domain, [host]:port, inet:host, unix:path
+ *     hosts.c        the addresses of a target: MX, A, AAAA; loops to ourselves
+ *     connect.c      sockets
+ *     session.c      greeting, EHLO, XFORWARD, QUIT; sessions kept for the next request
+ *     chat.c         commands out, replies in
+ *     transaction.c  MAIL to final dot, pipelined
+ *     content.c      head and body on the wire
+ *     convert.c      content that cannot go as it is: 7bit, generic(5), header checks
+ *     generic.c      generic(5) for addresses
+ *     trouble.c      what failed, in words; who is tried elsewhere and who is not
+ */
+
+#include "base/stream.h"
+#include "deliver/delivery.h"
+#include "mail/smtp_reply.h"
+#include "net/netaddr.h"
+#include "table/maps.h"
+
+struct site;
+
+/* "lmtp" as program name: LHLO, no MX, an outcome for each recipient. */
+extern bool is_lmtp;
+
+/* Opened before the jail; never NULL. */
+extern struct tables {
+	struct maps *generic, *header_checks, *mime_header_checks, *nested_header_checks;
+	struct maps *body_checks, *discard_ehlo;
+	uint16_t default_port; /* smtp_tcp_port */
+} tables;
+extern struct site site; /* what is local here; own addresses */
+
+/* ---- target.c ---- */
+
+/* One nexthop. */
+struct target {
+	struct span text; /* as it was written; the key of kept sessions */
+	struct span host; /* a domain, a host, an address, or a path */
+	uint16_t port;
+	bool is_exact;    /* in brackets, or inet:, or no MX wanted: no MX lookup */
+	bool is_unix;
+	bool is_fallback; /* from smtp_fallback_relay */
+};
+
+/* Takes the next target of a list; false at its end. A malformed one has an empty host. */
+bool target_next(struct span *rest, struct target *ret);
+
+/* A number or one of the names of mail services; false for anything else. */
+MUST_USE bool target_port(struct span text, uint16_t *ret);
+
+/* ---- the request at work ---- */
+
+/* The last failure: what recipients get that nobody took. */
+struct why {
+	char status[DSN_STATUS_SIZE];
+	struct buf reason;
+	struct buf remote_mta; /* host name, or empty */
+	struct buf diagnostic; /* the server's reply, or empty */
+};
+
+enum rcpt_state {
+	STATE_LEFT,     /* nobody took it yet */
+	STATE_ACCEPTED, /* by the server at hand, in this transaction */
+	STATE_REPORTED,
+};
+
+struct transfer {
+	struct delivery *delivery;
+	enum rcpt_state *states; /* for each of delivery->rcpts */
+	size_t left;             /* not REPORTED */
+	struct why why;
+	struct buf head;
+	struct span sender; /* after generic(5) */
+	struct span *rcpt_addresses; /* likewise */
+	bool needs_utf8;    /* SMTPUTF8 */
+	bool is_last_host;  /* no other will be tried: failures are final for this request */
+	bool is_own_backup; /* this machine is an MX of the domain: no fallback relay */
+};
+
+/* ---- hosts.c ---- */
+
+struct host {
+	struct span name;
+	struct netaddr addr;
+	uint16_t port;
+	unsigned preference;
+	unsigned family_rank, order; /* among those of one preference */
+};
+
+enum { HOSTS_MAX = 100 };
+
+struct hosts {
+	struct host list[HOSTS_MAX];
+	size_t count;
+};
+
+/* Reads the parameters; in prepare(). */
+void hosts_prepare(void);
+
+/* The addresses to try, best first. False: none, transfer->why says why. */
+bool hosts_find(struct transfer *transfer, const struct target *target, struct hosts *ret);
+
+/* ---- connect.c ---- */
+
+/* A connected socket, or -1 with the reason in *why (and in the log). */
+int connect_host(const struct host *host, struct why *why);
+int connect_unix(struct span path, struct why *why);
+
+/* ---- session.c ---- */
+
+enum feature {
+	FEATURE_ESMTP = 1 << 0,
+	FEATURE_PIPELINING = 1 << 1,
+	FEATURE_8BITMIME = 1 << 2,
+	FEATURE_SIZE = 1 << 3,
+	FEATURE_DSN = 1 << 4,
+	FEATURE_SMTPUTF8 = 1 << 5,
+	FEATURE_XFORWARD_NAME = 1 << 6,
+	FEATURE_XFORWARD_ADDR = 1 << 7,
+	FEATURE_XFORWARD_PORT = 1 << 8,
+	FEATURE_XFORWARD_PROTO = 1 << 9,
+	FEATURE_XFORWARD_HELO = 1 << 10,
+	FEATURE_XFORWARD_IDENT = 1 << 11,
+	FEATURE_XFORWARD_SOURCE = 1 << 12,
+};
+
+struct session {
+	bool is_open;
+	bool is_broken;  /* the connection or the protocol: nothing more can be said */
+	bool is_closing; /* the server said 421, or we lost interest: not for another message */
+	struct stream stream;
+	struct smtp_reply reply;
+	unsigned features; /* enum feature */
+	uint64_t size_limit; /* 0: none */
+	unsigned uses;       /* transactions begun */
+	struct clock_mono opened;
+	struct buf target;   /* its text */
+	struct netaddr addr;
+	bool has_others;     /* there are further hosts to try when this one fails */
+	char host[256];      /* host name */
+	char name[320];      /* "host[192.0.2.1]" */
+	char relay[336];     /* "host[192.0.2.1]:25" */
+};
+
+/*
+ * Greeting and EHLO on a new connection. False: no use, and the recipients were treated by
+ * trouble.c. `session` has been closed then.
+ */
+bool session_start(struct session *session, struct transfer *transfer, int fd);
+void session_set_names(struct session *session, const struct target *target,
+		       const struct host *host);
+
+/* XFORWARD for this message, when it is wanted. False: the session is of no use. */
+bool session_xforward(struct session *session, struct transfer *transfer);
+
+/* QUIT when there is somebody to hear it; closes. Harmless when it is closed. */
+void session_end(struct session *session);
+
+/* Whether it can be kept for another message, by its state and the limits. */
+bool session_may_stay(const struct session *session);
+
+/* ---- chat.c ---- */
+
+enum chat {
+	CHAT_OK,
+	CHAT_LOST,
+	CHAT_TIMEOUT,
+	CHAT_MALFORMED,
+};
+
+/* Adds a command line (without CRLF) to what is to be sent. */
+void chat_say(struct session *session, const char *format, ...) PRINTF_LIKE(2, 3);
+
+typedef void chat_line_fn(void *context, struct span line, bool is_first);
+
+/*
+ * Sends what is there and reads one reply into session->reply within `timeout_s`. `on_line`,
+ * which may be NULL, gets the text of each line. After anything but CHAT_OK the session is broken.
+ */
+enum chat chat_listen(struct session *session, int timeout_s, chat_line_fn *on_line, void *context);
+
+/* ---- transaction.c ---- */
+
+/*
+ * One message through an open session. False: the session, which had been kept, was dead
+ * before the server said anything; nothing has happened. Else all is in transfer->states.
+ */
+bool transaction_run(struct session *session, struct transfer *transfer);
+
+/* ---- content.c ---- */
+
+enum content {
+	CONTENT_SENT,   /* all but the final dot; it ends with CRLF */
+	CONTENT_FAILED, /* by our fault: why is set, and the server must not get the dot */
+};
+
+/* Reads the head; it is needed before MAIL. False: damaged, why is set. */
+bool content_prepare(struct transfer *transfer);
+enum content content_send(struct session *session, struct transfer *transfer);
+
+/* The end of the chain: one line or piece of one, to be dot-stuffed and folded. */
+struct wire {
+	struct session *session;
+	size_t line_limit; /* 0: none */
+	size_t column;
+	uint64_t deadline_bytes;
+	struct clock_mono start;
+};
+
+void wire_start(struct wire *wire, struct session *session);
+void wire_line(void *wire, struct span text, bool has_line_end);
+/* Bytes that are known to need nothing. */
+void wire_raw(struct wire *wire, struct span bytes);
+
+/* ---- convert.c ---- */
+
+bool convert_is_needed(const struct session *session, const struct transfer *transfer);
+enum content convert_send(struct wire *wire, struct transfer *transfer);
+
+/* ---- generic.c ---- */
+
+/*
+ * Appends the address as generic(5) has it, in internal form. TABLE_NOT_FOUND: it stays as it is,
+ * nothing was appended.
+ */
+MUST_USE enum table_status generic_address(struct span address, struct buf *out);
+
+/* Sets sender and rcpt_addresses. False: a table failed, why is set. */
+MUST_USE bool generic_envelope(struct transfer *transfer);
+
+/* ---- trouble.c ---- */
+
+void why_init(struct why *why);
+void why_done(struct why *why);
+void why_set(struct why *why, const char *status, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* The same for the server's last reply: "host X said: REPLY (in reply to WHAT)". */
+void why_said(struct why *why, const struct session *session, const char *what);
+/* "host X refused to talk to me: REPLY" */
+void why_refused(struct why *why, const struct session *session);
+
+/*
+ * All that are not reported yet fail as transfer->why says; those that failed for now and can be
+ * tried at another host stay LEFT. The kinds differ in whether the destination is in trouble.
+ */
+void fail_site(struct transfer *transfer, const struct session *session);
+void fail_message(struct transfer *transfer, const struct session *session);
+/* The same for those that the server has accepted: others may still go to another host. */
+void fail_accepted(struct transfer *transfer, const struct session *session);
+void fail_rcpt(struct transfer *transfer, const struct session *session, size_t index);
+
+/* The connection failed in the way of `chat`, "while `doing`". */
+void fail_chat(struct transfer *transfer, const struct session *session, enum chat chat,
+	       const char *doing);
+
+/* No host is left: everybody fails as why says. `session` is NULL. */
+void fail_rest(struct transfer *transfer);
+
+/* Taken over by the server, with its reply. */
+void report_sent(struct transfer *transfer, const struct session *session, size_t index);
+
+/* ---- deliver.c ---- */
+
+void deliver_message(struct delivery *delivery);
+void deliver_idle(void);
+
+#endif

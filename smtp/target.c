@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Nexthop texts, of transport(5), relayhost and the like; see smtp(8), lmtp(8). They come from
+ * configuration, tables and recipient domains.
+ */
+
+#include "smtp.h"
+
+#include "base/words.h"
+#include "conf/conf.h"
+
+bool target_port(struct span text, uint16_t *ret)
+{
+	/* A jail has no /etc/services. */
+	static const struct {
+		const char *name;
+		uint16_t port;
+	} names[] = { { "smtp", 25 }, { "lmtp", 24 }, { "smtps", 465 }, { "submissions", 465 },
+		      { "submission", 587 } };
+	uint64_t number;
+
+	if (span_u64(text, 65535, &number)) {
+		*ret = (uint16_t)number;
+		return number > 0;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (span_is_nocase(text, names[i].name)) {
+			*ret = names[i].port;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* host | host:port | [host] | [host]:port; an IPv6 address stands in brackets. */
+static bool parse_inet(struct span text, struct target *ret)
+{
+	struct span host = text, rest = { NULL, 0 };
+	size_t at;
+
+	if (text.n > 0 && text.p[0] == '[') {
+		if (!span_chr(text, ']', &at))
+			return false;
+		host = span_from(span_first(text, at), 1);
+		rest = span_from(text, at + 1);
+		ret->is_exact = true;
+	} else if (span_chr(text, ':', &at)) {
+		host = span_first(text, at);
+		rest = span_from(text, at);
+	}
+	if (span_starts_nocase(host, SPAN("ipv6:")))
+		host = span_from(host, 5);
+	if (rest.n > 0 && (rest.p[0] != ':' || !target_port(span_from(rest, 1), &ret->port)))
+		return false;
+	ret->host = host;
+	return host.n > 0;
+}
+
+bool target_next(struct span *rest, struct target *ret)
+{
+	struct span text = span_word(rest, WORDS_BLANK_OR_COMMA);
+
+	if (text.n == 0)
+		return false;
+	*ret = (struct target){ .text = text, .port = tables.default_port,
+				.is_exact = is_lmtp || conf->disable_dns_lookups };
+	if (span_starts(text, SPAN("unix:")) && is_lmtp) {
+		ret->is_unix = true;
+		ret->host = span_from(text, 5);
+	} else {
+		if (span_starts(text, SPAN("inet:")) && is_lmtp)
+			text = span_from(text, 5);
+		if (!parse_inet(text, ret))
+			ret->host = (struct span){ NULL, 0 };
+	}
+	return true;
+}
