@@ -82,7 +82,9 @@ const char *config_inside(const char *command)
 static void take_problem(void *context, const struct conf_problem *problem)
 {
 	struct config *config = context;
-	struct buf *out = problem->severity == CONF_IS_ERROR ? &config->errors : &config->notes;
+	struct buf *out = problem->severity == CONF_IS_ERROR     ? &config->errors
+			  : problem->severity == CONF_IS_WARNING ? &config->notes
+								 : &config->remarks;
 
 	(void)buf_printf(out, "%s\n", conf_problem_text(problem));
 }
@@ -165,7 +167,7 @@ static void check_program(struct config *config, const struct master_service *se
 	bool is_alone;
 
 	if (by != NULL) {
-		(void)buf_printf(&config->notes, "%s, line %d: %s needs no process here: %s\n",
+		(void)buf_printf(&config->remarks, "%s, line %d: %s needs no process here: %s\n",
 				 service->file, service->line, service->command, by);
 		return;
 	}
@@ -210,7 +212,7 @@ static char *find_daemons(struct config *config)
 	free(own);
 	if (!is_foreign)
 		return mem_dup_str(set);
-	(void)buf_printf(&config->notes, "daemon_directory = %s holds no programs of Postern: using %s\n",
+	(void)buf_printf(&config->remarks, "daemon_directory = %s holds no programs of Postern: using %s\n",
 			 set, POSTERN_DAEMON_DIRECTORY);
 	return mem_dup_str(POSTERN_DAEMON_DIRECTORY);
 }
@@ -274,6 +276,7 @@ bool config_read(struct config *config, const char *directory)
 	*config = (struct config){ .directory = directory };
 	buf_init(&config->errors, MESSAGES_MAX);
 	buf_init(&config->notes, MESSAGES_MAX);
+	buf_init(&config->remarks, MESSAGES_MAX);
 	conf_computed_reset();
 	if (!conf_dict_read(&config->main, main_cf, &report))
 		(void)buf_printf(&config->errors, "open %s: %s\n", main_cf, strerror(errno));
@@ -304,6 +307,7 @@ void config_free(struct config *config)
 	master_cf_done(&config->services);
 	buf_done(&config->errors);
 	buf_done(&config->notes);
+	buf_done(&config->remarks);
 	free(config->queue_directory);
 	free(config->daemon_directory);
 	*config = (struct config){ 0 };

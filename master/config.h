@@ -17,7 +17,8 @@ struct config {
 	struct conf_dict main;
 	struct master_cf services;
 	struct buf errors; /* one line each; empty when it is good */
-	struct buf notes;  /* warnings and notes, one line each */
+	struct buf notes;  /* warnings, one line each */
+	struct buf remarks; /* what is different here and needs no action, one line each */
 
 	/* Looked up. */
 	char *queue_directory, *daemon_directory;
