@@ -59,8 +59,10 @@ static seconds lifetime(const struct message *message)
 					       : conf->maximal_queue_lifetime;
 }
 
-static uint32_t request_flags(const struct message *message)
+static uint32_t request_flags(const struct entry *entry)
 {
+	const struct message *message = entry->job->message;
+	const struct destination *destination = entry->destination;
 	static const struct {
 		uint32_t envelope, deliver;
 	} rows[] = {
@@ -76,6 +78,9 @@ static uint32_t request_flags(const struct message *message)
 			flags |= rows[i].deliver;
 	if (age / 1000000 > lifetime(message))
 		flags |= DELIVER_LAST_TRY;
+	/* This entry is one of the busy ones. */
+	if (destination->waiting > 0 || destination->busy > 1)
+		flags |= DELIVER_MORE;
 	return flags;
 }
 
@@ -107,7 +112,7 @@ static enum ipc_status send_request(struct entry *entry, struct connection *conn
 		.queue_id = span_of(message->id),
 		.queue_name = span_of(queue_dir_name(message->dir)),
 		.nexthop = span_of(entry->destination->nexthop),
-		.flags = request_flags(message),
+		.flags = request_flags(entry),
 		.arrival_us = message->header.arrival.us,
 		.active_us = message->activated.us,
 		.size = message->size,

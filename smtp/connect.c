@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -95,8 +96,13 @@ int connect_host(const struct host *host, struct why *why)
 		return -1;
 	}
 	error = fd < 0 ? errno : finish_connect(fd, &address.any, size);
-	if (error == 0)
+	if (error == 0) {
+		int one = 1;
+
+		/* What is written is complete: nothing is gained by waiting for more. */
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		return fd;
+	}
 	if (fd >= 0)
 		(void)close(fd);
 	(void)netaddr_format(&host->addr, text);

@@ -26,11 +26,13 @@ void deliver_idle(void)
 
 /* ---- sessions ---- */
 
-static bool may_keep(struct span target)
+/* When there is demand, or always for smtp_connection_cache_destinations. */
+static bool may_keep(const struct transfer *transfer, struct span target)
 {
 	struct span rest = span_of(conf->smtp_connection_cache_destinations), word;
 
-	if (conf->smtp_connection_cache_on_demand)
+	if (conf->smtp_connection_cache_on_demand &&
+	    (transfer->delivery->request.flags & DELIVER_MORE) != 0)
 		return true;
 	while ((word = span_word(&rest, WORDS_BLANK_OR_COMMA)).n > 0)
 		if (span_eq_nocase(word, target))
@@ -42,7 +44,7 @@ static bool may_keep(struct span target)
 static void put_away(struct transfer *transfer)
 {
 	if (transfer->left > 0 || !session_may_stay(&session) ||
-	    !may_keep(buf_span(&session.target)))
+	    !may_keep(transfer, buf_span(&session.target)))
 		session_end(&session);
 }
 

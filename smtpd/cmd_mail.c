@@ -7,8 +7,11 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "mail/smtp_cmd.h"
+#include "mail/xtext.h"
 #include "smtpd/address.h"
 #include "smtpd/check.h"
+
+enum { ENVID_MAX = 128 }; /* of the envelope; RFC 3461 4.4 has 100 */
 
 unsigned address_flags(const struct session *s)
 {
@@ -60,10 +63,15 @@ void reply_parse_error(struct session *s, enum smtp_cmd_status status, const cha
 static void keep(struct session *s, const struct smtp_mail *mail)
 {
 	struct arena *arena = &s->mail_arena;
+	struct buf envid = BUF_INIT(ENVID_MAX);
 
 	s->mail.mail = *mail;
 	s->mail.mail.sender = arena_span(arena, mail->sender);
-	s->mail.mail.envid = arena_span(arena, mail->envid);
+	/* The parser has checked it: only one that is too long is lost. */
+	if (!xtext_decode(&envid, mail->envid))
+		buf_reset(&envid);
+	s->mail.mail.envid = arena_span(arena, buf_span(&envid));
+	buf_done(&envid);
 	s->mail.mail.auth = arena_span(arena, mail->auth);
 	s->mail.mail.xverp = arena_span(arena, mail->xverp);
 }

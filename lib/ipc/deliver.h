@@ -25,6 +25,7 @@ enum deliver_flag {
 	DELIVER_RECORD = 1 << 1,   /* sendmail -v: deliver, and a report is wanted */
 	DELIVER_REQUIRETLS = 1 << 2,
 	DELIVER_LAST_TRY = 1 << 3, /* the queue lifetime ends with this try */
+	DELIVER_MORE = 1 << 4,     /* more mail for this destination waits or is under way */
 };
 
 /* Flags of an outcome's message beyond its action are in mail/dsn.h. */
