@@ -132,6 +132,5 @@ int connect_unix(struct span path, struct why *why)
 	why_set(why, "4.4.1", "connect to %s[%.*s]: %s", conf->myhostname, SPAN_ARG(path),
 		strerror(error));
 	(void)buf_text(&why->remote_mta, conf->myhostname);
-	log_info("%s", log_clean(buf_span(&why->reason)));
 	return -1;
 }

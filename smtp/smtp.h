@@ -100,6 +100,7 @@ enum { HOSTS_MAX = 100 };
 struct hosts {
 	struct host list[HOSTS_MAX];
 	size_t count;
+	unsigned best_preference; /* of all MX records, those without addresses as well */
 };
 
 /* Reads the parameters; in prepare(). */
