@@ -1,9 +1,12 @@
 # Postern: build, install, test. GNU make; no configure step.
 #
 #   make                build everything into build/
-#   make check          install what the tests need, build, run the tests
 #   make demo           a complete private instance under ./run (make demo-stop ends it)
-#   make install        into $(DESTDIR)$(prefix)
+#   make check          install what the tests need, build, run the tests
+#   make check-long     the same with a minute of fuzzing for each parser
+#   make fresh          both in a new minimal Debian system of their own
+#   make unit, style, fuzz (T=seconds), fuzz-replay, conformance (ARGS="test_smtpd.py -k bdat")
+#   make install        into $(DESTDIR)$(prefix); make users makes the accounts
 #
 # STRICT=1 makes warnings errors, SAN=1 builds with ASan and UBSan, CC=clang works as well.
 
@@ -20,7 +23,11 @@ SAN ?= 0
 STRICT ?= 0
 
 BUILD := build/$(notdir $(CC))$(if $(filter 1,$(SAN)),-san)
+# Targets that may run before there is a compiler.
+NO_BUILD := check check-long fresh demo demo-stop style clean users
+ifneq ($(or $(filter-out $(NO_BUILD),$(MAKECMDGOALS)),$(if $(MAKECMDGOALS),,all)),)
 include $(BUILD)/probe.mk
+endif
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wold-style-definition -Wformat=2 -Wvla -Wundef -Wcast-qual \
@@ -33,6 +40,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 HARDENING := -O1 -g -fno-omit-frame-pointer -fno-common -fno-strict-aliasing \
 	$(SANITIZE)
 FORTIFY := -U_FORTIFY_SOURCE
+SAN_OBJECT := $(BUILD)/tests/san/reports.o
 endif
 PATHS := -DPOSTERN_CONFIG_DIRECTORY='"$(confdir)"' -DPOSTERN_DAEMON_DIRECTORY='"$(daemondir)"' \
 	-DPOSTERN_COMMAND_DIRECTORY='"$(sbindir)"' -DPOSTERN_QUEUE_DIRECTORY='"$(spooldir)"' \
@@ -69,7 +77,8 @@ PROGRAMS := $(addprefix $(BUILD)/bin/,$(DAEMONS) $(COMMANDS))
 LIBRARY := $(BUILD)/libpostern.a
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
 
-.PHONY: all clean unit style check check-long demo demo-stop install users conformance
+.PHONY: all clean unit style fuzz fuzz-replay check check-long fresh conformance \
+	demo demo-stop install install-man users
 all: $(PROGRAMS)
 
 $(BUILD)/probe.mk: build-aux/probe.sh
@@ -86,7 +95,7 @@ $(LIBRARY): $(call objects_of,$(LIB_SOURCES))
 	@ar rcs $@ $^
 
 define program_rule
-$(BUILD)/bin/$(1): $(call objects_of,$(call sources_of,$(1))) $(LIBRARY)
+$(BUILD)/bin/$(1): $(call objects_of,$(call sources_of,$(1))) $(SAN_OBJECT) $(LIBRARY)
 	@mkdir -p $$(@D)
 	@echo '  LINK $$@'
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $$@ $$^ $(LIBS_$(1)) $(LIBS_BASE)
@@ -105,6 +114,62 @@ $(BUILD)/unit/%: tests/unit/%.c $$(call objects_of,$$(extra_$$*)) $(LIBRARY)
 
 unit: $(UNIT_TESTS)
 	tests/unit/run $(UNIT_TESTS)
+
+# ---- fuzz targets: with libFuzzer by clang, and as plain programs that replay the corpora ----
+
+FUZZ_CC ?= clang
+T ?= 60
+FUZZ_NAMES := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+	-fno-sanitize-recover=all -MMD -MP
+
+build/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	@echo '  FUZZ $@'
+	@$(FUZZ_CC) $(filter-out $(FORTIFY),$(CPPFLAGS_ALL)) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link \
+		-c -o $@ $<
+
+build/fuzz/libpostern.a: $(patsubst %.c,build/fuzz/%.o,$(LIB_SOURCES))
+	@rm -f $@
+	@ar rcs $@ $^
+
+build/fuzz/bin/%: build/fuzz/tests/fuzz/%_fuzz.o build/fuzz/libpostern.a
+	@mkdir -p $(@D)
+	@echo '  LINK $@'
+	@$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS_TABLES) $(LIBS_BASE)
+
+$(BUILD)/replay/%: $(BUILD)/tests/fuzz/%_fuzz.o $(BUILD)/tests/fuzz/replay.o $(LIBRARY)
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_TABLES) $(LIBS_BASE)
+
+.SECONDARY: $(patsubst %,build/fuzz/tests/fuzz/%_fuzz.o,$(FUZZ_NAMES)) \
+	$(patsubst %,$(BUILD)/tests/fuzz/%_fuzz.o,$(FUZZ_NAMES)) $(BUILD)/tests/fuzz/replay.o
+
+fuzz: $(addprefix build/fuzz/bin/,$(FUZZ_NAMES))
+	tests/fuzz/run $(T) $^
+
+fuzz-replay: $(addprefix $(BUILD)/replay/,$(FUZZ_NAMES))
+	tests/fuzz/run replay $^
+
+# ---- tests as a whole; their scripts call make for what they need ----
+
+check:
+	@STRICT=1 SAN=$(SAN) CC='$(CC)' MAKE='$(MAKE)' tests/check
+
+check-long:
+	@STRICT=1 SAN=$(SAN) CC='$(CC)' MAKE='$(MAKE)' tests/check long
+
+fresh:
+	@build-aux/fresh
+
+conformance: all
+	@MAKE='$(MAKE)' SAN=$(SAN) CC='$(CC)' tests/conformance/installed $(ARGS)
+
+demo:
+	@MAKE='$(MAKE)' build-aux/demo start
+
+demo-stop:
+	@build-aux/demo stop
 
 # ---- installing ----
 
@@ -144,4 +209,4 @@ style:
 clean:
 	rm -rf build
 
--include $(shell find build -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) build/fuzz -name '*.d' 2>/dev/null)

@@ -89,7 +89,10 @@ struct message {
 void message_init(struct message *message);
 void message_reset(struct message *message);
 
-/* Starts a message: takes envelope and options over, and makes its file. */
+/*
+ * Starts a message: takes envelope and options over, and makes its file. The spans of the envelope
+ * are in the message's arena, or last as long.
+ */
 void message_open(struct message *message, const struct msg_envelope *envelope,
 		  unsigned options);
 void message_add_rcpts(struct message *message, struct span rcpts);

@@ -20,6 +20,18 @@ static void put_clean(struct buf *out, struct span text)
 	}
 }
 
+/* RFC 6531 4.3: ESMTP and ESMTPS are UTF8SMTP and UTF8SMTPS when the client asked for it. */
+static void put_protocol(struct buf *out, const struct msg_envelope *envelope)
+{
+	struct span protocol = envelope->protocol;
+
+	if ((envelope->flags & ENVELOPE_SMTPUTF8) != 0 && span_starts(protocol, SPAN("ESMTP"))) {
+		(void)buf_text(out, "UTF8");
+		protocol = span_from(protocol, 1);
+	}
+	put_clean(out, protocol);
+}
+
 static void put_client(struct buf *out, const struct msg_envelope *envelope)
 {
 	(void)buf_text(out, "Received: from ");
@@ -47,7 +59,7 @@ void received_make(const struct message *message, struct buf *out)
 	}
 	put_client(out, envelope);
 	(void)buf_printf(out, "\tby %s (%s) with ", conf->myhostname, conf->mail_name);
-	put_clean(out, envelope->protocol);
+	put_protocol(out, envelope);
 	(void)buf_printf(out, " id %s", message->id);
 	if (message->rcpt_for_trace.n > 0) {
 		/* Only one: others must not learn of each other (RFC 5321 7.2). */

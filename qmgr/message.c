@@ -360,10 +360,13 @@ static void leave(struct message *message)
 		return;
 	message_write_marks(message);
 	/* When nothing is left to do it ends as usual. */
-	if (message->open_rcpts == 0 && !message->has_more && !message->must_defer)
+	if (message->open_rcpts == 0 && !message->has_more && !message->must_defer) {
 		finish_message(message);
-	else
+	} else {
 		message_free(message);
+		/* Should postsuper have given up meanwhile, it is scheduled again. */
+		scan_incoming_later();
+	}
 }
 
 void message_progress(struct message *message)

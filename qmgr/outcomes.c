@@ -106,6 +106,8 @@ void outcomes_add(struct message *message, enum queue_dir log, const struct msg_
 			mem_resize(batch->offsets, batch->room * sizeof(*batch->offsets));
 	}
 	batch->offsets[batch->count++] = outcome->offset;
+	if (log == QUEUE_DEFER)
+		site_add(message, outcome->address);
 	if (batch->outcomes.length >= BATCH_BYTES)
 		send_batch(message, log);
 }

@@ -355,6 +355,13 @@ void outcomes_send(struct message *message);
 void outcomes_defer(struct portion *portion, struct rcpt *rcpt, const char *status,
 		    const char *reason);
 
+/* ---- site.c: what flush(8) is told ---- */
+
+void site_prepare(void);
+
+/* The message is deferred for a recipient at `address`. */
+void site_add(const struct message *message, struct span address);
+
 /* ---- finish.c: notifications, then the end of the file or its next try ---- */
 
 /* Whether the file can go at once: nobody is to be told, nothing is left. */

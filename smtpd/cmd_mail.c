@@ -10,6 +10,7 @@
 #include "mail/xtext.h"
 #include "smtpd/address.h"
 #include "smtpd/check.h"
+#include "smtpd/space.h"
 
 enum { ENVID_MAX = 128 }; /* of the envelope; RFC 3461 4.4 has 100 */
 
@@ -101,6 +102,12 @@ void cmd_mail(struct session *s, struct span arguments)
 	if (mail.has_size && conf->message_size_limit > 0 &&
 	    mail.size_bytes > (uint64_t)conf->message_size_limit) {
 		reply(s, "552 5.3.4 Message size exceeds fixed limit");
+		return;
+	}
+	if (!space_is_enough(mail.size_bytes)) {
+		log_warn("not enough free space in the queue for mail from %s: see queue_minfree",
+			 client_text(s));
+		reply_quietly(s, "452 4.3.1 Insufficient system storage");
 		return;
 	}
 	session_reset_mail(s);

@@ -80,13 +80,13 @@ static void handle_unknown(struct session *s, struct span line, struct span word
 {
 	s->tried[UNKNOWN]++;
 	s->where = "UNKNOWN";
-	if (is_forbidden(s, line, word)) {
+	if (span_is(line, "\x01")) {
+		reply(s, "500 5.5.2 Error: line too long");
+	} else if (is_forbidden(s, line, word)) {
 		log_warn("non-SMTP command from %s: %s", client_text(s),
 			 log_clean(span_first(line, 100)));
 		reply_quietly(s, "221 2.7.0 Error: I can break rules, too. Goodbye.");
 		s->must_close = true;
-	} else if (span_is(line, "\x01")) {
-		reply(s, "500 5.5.2 Error: line too long");
 	} else if (word.n == 0) {
 		reply(s, "500 5.5.2 Error: bad syntax");
 	} else {

@@ -14,11 +14,18 @@
 #include "conf/conf.h"
 #include "proc/service.h"
 #include "smtpd/check.h"
+#include "smtpd/space.h"
 
 enum { CONTENT_MAX = 64 * 1024, WORDS_MAX = 16 * 1024 };
 
 /* One for the worker's life: its buffers are kept from session to session. */
 static struct session session;
+
+static void prepare(void)
+{
+	tables_open();
+	space_prepare(service.queue_directory);
+}
 
 static void worker_start(void)
 {
@@ -79,7 +86,7 @@ int main(int argc, char **argv)
 		.name = "smtpd",
 		.kind = SERVICE_WORKERS,
 		.jail = { JAIL_UID_NET, JAIL_ROOT_OWN, JAIL_UNIX },
-		.prepare = tables_open,
+		.prepare = prepare,
 		.worker_start = worker_start,
 		.serve = serve,
 	};

@@ -38,7 +38,7 @@ bool command_exit_text(int code, const char **ret_status, const char **ret_text)
 		{ 68, "5.1.2", "host name unknown" },
 		{ 69, "5.3.0", "service unavailable" },
 		{ 70, "5.3.0", "internal software error" },
-		{ 71, "5.3.0", "system resource problem" },
+		{ 71, "4.3.0", "system resource problem" },
 		{ 72, "5.3.0", "critical OS file missing" },
 		{ 73, "5.2.0", "can't create user output file" },
 		{ 74, "5.3.0", "input/output error" },
@@ -300,7 +300,7 @@ static void explain(const struct command *command, const struct run *run, int wa
 		act_fail(act, "5.3.0", 0, "Command time limit exceeded: \"%s\"%s%.*s", command->title,
 			 join, SPAN_ARG(said));
 	else if (WIFSIGNALED(wait_status))
-		act_fail(act, "5.3.0", 0, "Command died with signal %d: \"%s\"%s%.*s",
+		act_fail(act, "4.3.0", 0, "Command died with signal %d: \"%s\"%s%.*s",
 			 WTERMSIG(wait_status), command->title, join, SPAN_ARG(said));
 	else if (WEXITSTATUS(wait_status) != 0)
 		explain_exit(command, run, WEXITSTATUS(wait_status), act);

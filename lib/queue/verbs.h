@@ -11,6 +11,8 @@ enum queue_verb {
 	QUEUE_TAKE,          /* postsuper has done: ID may be scheduled again */
 	QUEUE_LIST_ACTIVE,   /* showq: the ids that are scheduled, a line each */
 	QUEUE_FLUSH_SITE,    /* flush(8): the mail for one site: ETRN, postqueue -s */
+	QUEUE_SITE_ADD,      /* flush(8): message ID is deferred for a site */
+	QUEUE_SITE_REFRESH,  /* flush(8): all sites that have mail */
 };
 
 enum queue_result { QUEUE_DONE, QUEUE_BUSY, QUEUE_UNKNOWN };

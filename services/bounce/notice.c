@@ -335,16 +335,20 @@ static void load_outcomes(struct report *report, const struct kind_row *row, str
 /* At the end of its lifetime the message goes: nobody it was not delivered to is left out. */
 static void add_forgotten(struct report *report, const struct kind_row *row, struct htab *offsets)
 {
+	struct queue_notes notes = { .is_expired = false };
 	enum rcpt_status status;
 	struct msg_rcpt rcpt;
 	size_t at = 0;
 
+	(void)!queue_read_notes(report->file->fd, &notes);
 	while (queue_read_rcpt(report->file, &at, &status, &rcpt)) {
 		struct msg_outcome outcome = {
 			.offset = rcpt.offset, .action = DSN_FAILED, .address = rcpt.address,
 			.orig_address = rcpt.orig_address, .orcpt = rcpt.orcpt,
 			.notify = rcpt.notify, .status = SPAN("4.4.7"),
-			.reason = SPAN("delivery time is over"),
+			.reason = notes.is_expired
+					  ? SPAN("message is administratively expired")
+					  : SPAN("message has been in the queue for too long"),
 		};
 		char offset[16];
 

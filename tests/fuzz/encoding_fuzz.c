@@ -28,9 +28,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 					       !dsn_orcpt_decode(&again, buf_span(&coded)) ||
 					       !span_eq(buf_span(&plain), buf_span(&again))))
 		abort();
-	(void)base64_decode(&plain, text);
-	(void)idna_to_ascii(&plain, text, false);
-	(void)idna_to_utf8(&plain, text, false);
+	(void)!base64_decode(&plain, text);
+	(void)!idna_to_ascii(&plain, text, false);
+	(void)!idna_to_utf8(&plain, text, false);
 	if (netaddr_parse(text, &addr) &&
 	    (!netaddr_parse(netaddr_format(&addr, number), &same) || !netaddr_eq(&addr, &same)))
 		abort();

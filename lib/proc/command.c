@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* Shared parts of the queue commands; see command.h. Run by root, or set-gid by any user. */
+
+#include "proc/command.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "conf/conf.h"
+
+/* A record for postlogd; false when it is not there. */
+static bool send_record(enum log_severity severity, const char *tag, const char *text)
+{
+	static const char letters[] = { 'i', 'w', 'e', 'f', 'p' };
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char record[LOG_LINE_MAX];
+	int fd, size;
+	bool is_sent;
+
+	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/public/postlog",
+		     conf->queue_directory) >= (int)sizeof(address.sun_path))
+		return false;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	size = snprintf(record, sizeof(record), "%" PRId64 " %c %s/%s[%d]: %s\n",
+			clock_wall_now().us, letters[severity], conf->syslog_name, tag,
+			(int)getpid(), text);
+	if (size >= (int)sizeof(record))
+		size = (int)sizeof(record) - 1;
+	is_sent = sendto(fd, record, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL,
+			 (struct sockaddr *)&address, sizeof(address)) >= 0;
+	(void)close(fd);
+	return is_sent;
+}
+
+static void copy_line(enum log_severity severity, const char *tag, const char *text)
+{
+	static const int priorities[] = { LOG_INFO, LOG_WARNING, LOG_ERR, LOG_CRIT, LOG_CRIT };
+
+	if (!send_record(severity, tag, text))
+		syslog(LOG_MAIL | priorities[severity], "%s%s", log_severity_prefix(severity),
+		       text);
+}
+
+void command_log(const char *name)
+{
+	char *ident = mem_printf("%s/%s", conf->syslog_name, name);
+
+	openlog(ident, LOG_PID, LOG_MAIL); /* keeps the pointer */
+	log_copy_to(copy_line);
+}
+
+void command_clean_environment(void)
+{
+	static const char *const kept[] = { "MAIL_CONFIG", "TZ", "LANG", "LC_ALL" };
+	char *values[ARRAY_LEN(kept)];
+
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+		const char *value = getenv(kept[i]);
+
+		values[i] = value != NULL ? mem_dup_str(value) : NULL;
+	}
+	(void)clearenv();
+	(void)setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin", 1);
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+		if (values[i] != NULL)
+			(void)setenv(kept[i], values[i], 1);
+		free(values[i]);
+	}
+}
+
+static int exit_status = 1;
+
+static void exit_with_status(void)
+{
+	_exit(exit_status);
+}
+
+void command_fatal(int status, const char *format, ...)
+{
+	struct buf text = BUF_INIT(LOG_LINE_MAX);
+	va_list args;
+
+	va_start(args, format);
+	(void)buf_vprintf(&text, format, args);
+	va_end(args);
+	exit_status = status;
+	log_on_fatal(exit_with_status);
+	fatal("%s", buf_str(&text));
+}
+
+int command_connect(const char *service_name, struct clock_mono deadline)
+{
+	char *path = mem_printf("%s/public/%s", conf->queue_directory, service_name);
+	int fd = ipc_connect_path(path, deadline), saved = errno;
+
+	free(path);
+	errno = saved;
+	return fd;
+}
+
+bool command_ask(struct ipc_channel *channel, const struct msg_queue_command *command,
+		 struct msg_queue_answer *ret_answer, struct clock_mono deadline)
+{
+	return IPC_SEND(channel, queue_command, command, -1, deadline) == IPC_OK &&
+	       IPC_EXPECT(channel, queue_answer, ret_answer, deadline) == IPC_OK;
+}
