@@ -111,6 +111,9 @@ bool hosts_find(struct transfer *transfer, const struct target *target, struct h
 
 /* ---- connect.c ---- */
 
+/* Works out the source addresses; in prepare(). */
+void connect_prepare(void);
+
 /* A connected socket, or -1 with the reason in *why (and in the log). */
 int connect_host(const struct host *host, struct why *why);
 int connect_unix(struct span path, struct why *why);
@@ -179,6 +182,9 @@ enum chat {
 
 /* Adds a command line (without CRLF) to what is to be sent. */
 void chat_say(struct session *session, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* A line of the dialogue, for the log of a verbose client. */
+void chat_trace(const struct session *session, char direction, struct span line);
 
 typedef void chat_line_fn(void *context, struct span line, bool is_first);
 
