@@ -104,6 +104,7 @@ $(foreach p,$(DAEMONS) $(COMMANDS),$(eval $(call program_rule,$(p))))
 
 # Sources of a program that its unit test takes in: all but the one with main().
 extra_cleanup_test := $(filter-out cleanup/cleanup.c,$(wildcard cleanup/*.c))
+extra_smtp_test := $(filter-out smtp/smtp.c,$(wildcard smtp/*.c))
 
 .SECONDEXPANSION:
 $(BUILD)/unit/%: tests/unit/%.c $$(call objects_of,$$(extra_$$*)) $(LIBRARY)

@@ -7,6 +7,12 @@
 
 #include "base/log.h"
 
+void chat_trace(const struct session *session, char direction, struct span line)
+{
+	if (log_verbosity() > 0)
+		log_debug("%c %s: %s", direction, session->name, log_clean(line));
+}
+
 void chat_say(struct session *session, const char *format, ...)
 {
 	struct buf line = BUF_INIT(16384);
@@ -15,7 +21,7 @@ void chat_say(struct session *session, const char *format, ...)
 	va_start(args, format);
 	(void)buf_vprintf(&line, format, args);
 	va_end(args);
-	log_debug("> %s: %s", session->name, log_clean(buf_span(&line)));
+	chat_trace(session, '>', buf_span(&line));
 	(void)buf_text(&line, "\r\n");
 	stream_write(&session->stream, buf_span(&line));
 	buf_done(&line);
@@ -43,7 +49,7 @@ enum chat chat_listen(struct session *session, int timeout_s, chat_line_fn *on_l
 			return broken(session, CHAT_TIMEOUT);
 		if (status == IO_EOF || status == IO_ERROR)
 			return broken(session, CHAT_LOST);
-		log_debug("< %s: %s", session->name, log_clean(line));
+		chat_trace(session, '<', line);
 		step = smtp_reply_line(reply, line);
 		if (status == IO_TOOLONG || step == SMTP_REPLY_BAD) {
 			reply->line_text = line;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/words.h"
 #include "conf/conf.h"
 #include "proc/service.h"
 
@@ -38,25 +39,80 @@ static socklen_t make_address(const struct netaddr *addr, uint16_t port, union a
 	return sizeof(ret->v4);
 }
 
-/* smtp_bind_address and smtp_bind_address6. False: it failed, and it must not. */
+/* What a family is bound to; `name` is NULL when the kernel chooses. */
+struct source {
+	const char *name, *text; /* of the parameter */
+	struct netaddr addr;     /* family NETADDR_NONE: malformed */
+};
+
+static struct source source4, source6;
+
+static bool parse_source(struct span text, enum netaddr_family family, struct netaddr *ret)
+{
+	if (text.n > 2 && text.p[0] == '[' && text.p[text.n - 1] == ']')
+		text = span_first(span_from(text, 1), text.n - 2);
+	return netaddr_parse(text, ret) && ret->family == family;
+}
+
+static bool is_loopback(const struct netaddr *addr)
+{
+	static const struct netaddr loopback6 = { NETADDR_IPV6, { [15] = 1 } };
+
+	return addr->family == NETADDR_IPV4 ? addr->bytes[0] == 127 : netaddr_eq(addr, &loopback6);
+}
+
+/*
+ * smtp_bind_address (or the like for IPv6); without it, on a machine with several addresses, the
+ * only one that inet_interfaces has in that family is where we are seen to come from.
+ */
+static void find_source(struct source *source, const char *name, const char *text,
+			enum netaddr_family family)
+{
+	struct span rest = span_of(conf->inet_interfaces), word;
+	struct netaddr addr;
+	unsigned count = 0;
+
+	if (*text != '\0') {
+		source->name = name;
+		source->text = text;
+		if (!parse_source(span_of(text), family, &source->addr))
+			source->addr.family = NETADDR_NONE;
+		return;
+	}
+	while ((word = span_word(&rest, WORDS_BLANK_OR_COMMA)).n > 0) {
+		if (!parse_source(word, family, &addr))
+			continue;
+		count++;
+		source->addr = addr;
+	}
+	if (count == 1 && !is_loopback(&source->addr)) {
+		source->name = "inet_interfaces";
+		source->text = conf->inet_interfaces;
+	}
+}
+
+void connect_prepare(void)
+{
+	find_source(&source4, is_lmtp ? "lmtp_bind_address" : "smtp_bind_address",
+		    conf->smtp_bind_address, NETADDR_IPV4);
+	find_source(&source6, is_lmtp ? "lmtp_bind_address6" : "smtp_bind_address6",
+		    conf->smtp_bind_address6, NETADDR_IPV6);
+}
+
+/* False: it failed, and it must not. */
 static bool bind_source(int fd, enum netaddr_family family, struct why *why)
 {
-	bool is_v6 = family == NETADDR_IPV6;
-	const char *text = is_v6 ? conf->smtp_bind_address6 : conf->smtp_bind_address;
-	const char *name = is_v6 ? "smtp_bind_address6" : "smtp_bind_address";
-	struct span bare = span_of(text);
-	struct netaddr addr;
+	const struct source *source = family == NETADDR_IPV6 ? &source6 : &source4;
 	union address address;
 
-	if (*text == '\0')
+	if (source->name == NULL)
 		return true;
-	if (bare.n > 2 && bare.p[0] == '[')
-		bare = span_first(span_from(bare, 1), bare.n - 2);
-	if (netaddr_parse(bare, &addr) && addr.family == family &&
-	    bind(fd, &address.any, make_address(&addr, 0, &address)) == 0)
+	errno = EINVAL;
+	if (source->addr.family == family &&
+	    bind(fd, &address.any, make_address(&source->addr, 0, &address)) == 0)
 		return true;
-	log_warn("%s: bind %s: %s", name, text, strerror(errno));
-	why_set(why, "4.4.0", "server configuration error: %s %s", name, text);
+	log_warn("%s: bind %s: %s", source->name, source->text, strerror(errno));
+	why_set(why, "4.4.0", "server configuration error: %s %s", source->name, source->text);
 	return !conf->smtp_bind_address_enforce;
 }
 
@@ -132,6 +188,5 @@ int connect_unix(struct span path, struct why *why)
 	why_set(why, "4.4.1", "connect to %s[%.*s]: %s", conf->myhostname, SPAN_ARG(path),
 		strerror(error));
 	(void)buf_text(&why->remote_mta, conf->myhostname);
-	log_info("%s", log_clean(buf_span(&why->reason)));
 	return -1;
 }

@@ -48,6 +48,7 @@ static void put_away(struct transfer *transfer)
 		session_end(&session);
 }
 
+/* What came before was setting the connection up: delays= in the log has both. */
 static void begin_transfer(struct transfer *transfer)
 {
 	transfer->delivery->connected = clock_wall_now();
@@ -79,8 +80,9 @@ static void converse(struct transfer *transfer, const struct target *target,
 	session_set_names(&session, target, host);
 	session.addr = host != NULL ? host->addr : (struct netaddr){ 0 };
 	session.has_others = !transfer->is_last_host;
-	begin_transfer(transfer);
+	transfer->delivery->connected = (struct clock_wall){ 0 };
 	if (session_start(&session, transfer, fd)) {
+		begin_transfer(transfer);
 		(void)transaction_run(&session, transfer);
 		put_away(transfer);
 	}

@@ -178,9 +178,9 @@ static void balance(struct hosts *hosts)
 
 /*
  * When we are an MX ourselves, only better ones are of use: the others would send it back to us
- * (RFC 5321 5.1). Such addresses go from the sorted list.
+ * (RFC 5321 5.1). Such addresses go from the sorted list; why is set when none is left.
  */
-static void drop_from_self(struct transfer *transfer, struct hosts *hosts)
+static void drop_from_self(struct transfer *transfer, const char *domain, struct hosts *hosts)
 {
 	for (size_t i = 0; i < hosts->count; i++) {
 		size_t first = i;
@@ -192,6 +192,13 @@ static void drop_from_self(struct transfer *transfer, struct hosts *hosts)
 			first--;
 		transfer->is_own_backup = true;
 		hosts->count = first;
+		if (first > 0)
+			return;
+		if (hosts->list[i].preference > hosts->best_preference)
+			why_set(&transfer->why, "4.4.4", "unable to find primary relay for %s",
+				domain);
+		else
+			why_set(&transfer->why, "5.4.6", "mail for %s loops back to myself", domain);
 		return;
 	}
 }
@@ -204,28 +211,27 @@ static bool is_null_mx(const struct dns_result *mx)
 	return mx->count == 1 && mx->records[0].host.n == 0;
 }
 
-static bool is_any_temporary(enum dns_status *found, enum dns_status status)
-{
-	if (*found != DNS_TEMPORARY)
-		*found = status;
-	return *found == DNS_TEMPORARY;
-}
-
 static bool find_all(struct transfer *transfer, const struct target *target,
 		     const struct dns_result *mx, struct hosts *ret)
 {
 	enum dns_status worst = DNS_NO_NAME;
 
 	for (size_t i = 0; i < mx->count && ret->count < HOSTS_MAX; i++) {
-		struct span name = arena_span(&transfer->delivery->arena, mx->records[i].host);
+		const struct msg_dns_record *record = &mx->records[i];
+		struct span name = arena_span(&transfer->delivery->arena, record->host);
+		enum dns_status status;
 
-		if (name.n > 0)
-			(void)is_any_temporary(&worst,
-					       find_host(transfer, ret, name, target,
-							 mx->records[i].preference));
+		if (i == 0 || record->preference < ret->best_preference)
+			ret->best_preference = record->preference;
+		if (name.n == 0)
+			continue;
+		status = find_host(transfer, ret, name, target, record->preference);
+		if (worst != DNS_TEMPORARY)
+			worst = status;
 	}
 	if (ret->count > 0)
 		return true;
+	log_warn("no MX host for %s has a valid address record", log_clean(target->text));
 	/* The reason of the last host stands, with a status for all of them. */
 	if (worst == DNS_TEMPORARY || conf->smtp_defer_if_no_mx_address_found)
 		transfer->why.status[0] = '4';
@@ -279,6 +285,7 @@ bool hosts_find(struct transfer *transfer, const struct target *target, struct h
 	bool is_found;
 
 	ret->count = 0;
+	ret->best_preference = 0;
 	if (target->host.n == 0) {
 		why_set(&transfer->why, "4.3.5", "malformed destination: %s",
 			log_clean(target->text));
@@ -295,13 +302,7 @@ bool hosts_find(struct transfer *transfer, const struct target *target, struct h
 	if (!is_found)
 		return false;
 	qsort(ret->list, ret->count, sizeof(ret->list[0]), compare_hosts);
-	drop_from_self(transfer, ret);
-	if (ret->count == 0) {
-		log_warn("relay loop for %s", log_clean(target->text));
-		why_set(&transfer->why, "5.4.6", "mail for %.*s loops back to myself",
-			SPAN_ARG(target->text));
-		return false;
-	}
+	drop_from_self(transfer, log_clean(target->text), ret);
 	balance(ret);
-	return true;
+	return ret->count > 0;
 }

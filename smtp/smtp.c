@@ -50,6 +50,7 @@ static void prepare(void)
 	table_client_setup();
 	site_open(&site, TABLE_IN_JAIL);
 	hosts_prepare();
+	connect_prepare();
 	deliver_prepare(is_lmtp ? "lmtp_delivery_status_filter" : "smtp_delivery_status_filter",
 			conf->smtp_delivery_status_filter);
 	tables.generic = open_maps("generic_maps", conf->smtp_generic_maps);

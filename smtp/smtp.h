@@ -100,6 +100,7 @@ enum { HOSTS_MAX = 100 };
 struct hosts {
 	struct host list[HOSTS_MAX];
 	size_t count;
+	unsigned best_preference; /* of all MX records, those without addresses as well */
 };
 
 /* Reads the parameters; in prepare(). */
@@ -109,6 +110,9 @@ void hosts_prepare(void);
 bool hosts_find(struct transfer *transfer, const struct target *target, struct hosts *ret);
 
 /* ---- connect.c ---- */
+
+/* Works out the source addresses; in prepare(). */
+void connect_prepare(void);
 
 /* A connected socket, or -1 with the reason in *why (and in the log). */
 int connect_host(const struct host *host, struct why *why);
@@ -178,6 +182,9 @@ enum chat {
 
 /* Adds a command line (without CRLF) to what is to be sent. */
 void chat_say(struct session *session, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* A line of the dialogue, for the log of a verbose client. */
+void chat_trace(const struct session *session, char direction, struct span line);
 
 typedef void chat_line_fn(void *context, struct span line, bool is_first);
 

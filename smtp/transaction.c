@@ -10,7 +10,6 @@
 
 #include "smtp.h"
 
-#include "base/log.h"
 #include "base/utf8.h"
 #include "conf/conf.h"
 #include "mail/addr.h"
@@ -126,7 +125,7 @@ static void say_step(struct transaction *tx, size_t step)
 		(void)buf_text(&tx->line, "DATA");
 	else
 		rcpt_command(tx, tx->rcpts[step - STEP_FIRST_RCPT]);
-	log_debug("> %s: %s", tx->session->name, log_clean(buf_span(&tx->line)));
+	chat_trace(tx->session, '>', buf_span(&tx->line));
 	(void)buf_text(&tx->line, "\r\n");
 	tx->sizes[step] = buf_span(&tx->line).n;
 	tx->in_flight += tx->sizes[step];

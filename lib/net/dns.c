@@ -114,7 +114,8 @@ static enum dns_status finish(struct dns_result *result, enum dns_status status,
 	result->reason[0] = '\0';
 	if (status != DNS_FOUND)
 		(void)snprintf(result->reason, sizeof(result->reason),
-			       "Host or domain name not found. Name service error for name=%.*s type=%s: %s",
+			       "%sName service error for name=%.*s type=%s: %s",
+			       status != DNS_INVALID ? "Host or domain name not found. " : "",
 			       SPAN_ARG(span_first(name, 120)), type_name(type), reasons[status]);
 	return status;
 }

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* The smtp client: nexthop texts, and content on the wire. */
+
+#include "test.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "conf/conf.h"
+#include "conf/load.h"
+#include "queue/envelope.h"
+#include "route/site.h"
+#include "smtp/smtp.h"
+
+bool is_lmtp;
+struct tables tables;
+struct site site;
+
+static struct maps *no_maps(void)
+{
+	struct buf error = BUF_INIT(100);
+
+	return maps_open("none", SPAN(""), 0, &error);
+}
+
+static void prepare(void)
+{
+	CHECK(conf_load_text(SPAN("compatibility_level = 3.6\nmyhostname = mail.example.test\n")));
+	tables.generic = tables.header_checks = tables.mime_header_checks = no_maps();
+	tables.nested_header_checks = tables.body_checks = tables.discard_ehlo = tables.generic;
+	tables.default_port = 25;
+}
+
+/* ---- targets ---- */
+
+static const struct {
+	const char *text, *host;
+	unsigned port;
+	bool is_lmtp, is_exact, is_unix;
+} targets[] = {
+	{ "example.test", "example.test", 25, false, false, false },
+	{ "example.test:587", "example.test", 587, false, false, false },
+	{ "example.test:submission", "example.test", 587, false, false, false },
+	{ "[mx.example.test]", "mx.example.test", 25, false, true, false },
+	{ "[mx.example.test]:2525", "mx.example.test", 2525, false, true, false },
+	{ "[192.0.2.1]", "192.0.2.1", 25, false, true, false },
+	{ "[IPv6:2001:db8::1]:26", "2001:db8::1", 26, false, true, false },
+	{ "[2001:db8::1]", "2001:db8::1", 25, false, true, false },
+	{ "[mx.example.test", "", 25, false, false, false },
+	{ "[mx.example.test]x", "", 25, false, true, false },
+	{ "[]", "", 25, false, true, false },
+	{ "example.test:", "", 25, false, false, false },
+	{ "example.test:0", "", 25, false, false, false },
+	{ "example.test:65536", "", 25, false, false, false },
+	{ "example.test:nosuch", "", 25, false, false, false },
+	{ "inet:host:24", "host", 24, true, true, false },
+	{ "host:2424", "host", 2424, true, true, false },
+	{ "unix:/run/lmtp", "/run/lmtp", 25, true, true, true },
+};
+
+static void test_targets(void)
+{
+	struct span list = SPAN(" one,two:26  [three] ");
+	struct target target;
+	unsigned count = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(targets); i++) {
+		struct span rest = span_of(targets[i].text);
+
+		is_lmtp = targets[i].is_lmtp;
+		CHECK(target_next(&rest, &target));
+		if (!span_is(target.host, targets[i].host))
+			printf("# %s\n", targets[i].text);
+		CHECK_SPAN(target.host, targets[i].host);
+		if (*targets[i].host != '\0')
+			CHECK_INT(target.port, targets[i].port);
+		CHECK_INT(target.is_exact, targets[i].is_exact);
+		CHECK_INT(target.is_unix, targets[i].is_unix);
+		CHECK(!target_next(&rest, &target));
+	}
+	is_lmtp = false;
+	while (target_next(&list, &target))
+		count++;
+	CHECK_INT(count, 3);
+}
+
+/* ---- content ---- */
+
+static int write_file(const char *head, struct span body, uint32_t content)
+{
+	struct queue_writer writer = { .fd = -1 };
+	struct msg_envelope envelope = { .sender = SPAN("s@client.test") };
+	int dir = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd;
+
+	CHECK(queue_write_open(&writer, dir, "message"));
+	writer.header.content = content;
+	queue_write_body(&writer, body);
+	queue_write_head(&writer, span_of(head));
+	queue_write_envelope(&writer, &envelope);
+	CHECK_INT(queue_write_commit(&writer), 0);
+	buf_done(&writer.pending);
+	fd = open("message", O_RDWR | O_CLOEXEC);
+	(void)unlink("message");
+	(void)close(dir);
+	return fd;
+}
+
+/* What content_send() writes, and what it returns. */
+static enum content send_file(int fd, unsigned features, struct buf *out)
+{
+	struct session session = { .features = features };
+	struct delivery delivery = { .fd = fd, .id = "ID" };
+	struct transfer transfer = { .delivery = &delivery };
+	enum content content = CONTENT_FAILED;
+	int pair[2];
+	ssize_t size;
+
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+	stream_open(&session.stream, pair[0]);
+	why_init(&transfer.why);
+	CHECK(queue_read_header(fd, &delivery.header) == QUEUE_GOOD);
+	if (content_prepare(&transfer))
+		content = content_send(&session, &transfer);
+	(void)stream_flush(&session.stream);
+	stream_close(&session.stream);
+	while ((size = read(pair[1], buf_room(out, 65536), 65536)) > 0)
+		buf_grew(out, (size_t)size);
+	(void)close(pair[1]);
+	buf_done(&transfer.head);
+	why_done(&transfer.why);
+	return content;
+}
+
+#define LONG_100 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define LONG_500 LONG_100 LONG_100 LONG_100 LONG_100 LONG_100
+
+static const struct {
+	const char *head, *body;
+	uint32_t content;
+	unsigned features;
+	const char *wire;
+} contents[] = {
+	{ "A: b\r\n", "body\r\n", 0, FEATURE_8BITMIME, "A: b\r\n\r\nbody\r\n" },
+	{ "A: b\r\n", "", 0, 0, "A: b\r\n\r\n" },
+	{ "A: b\r\n", "no end", 0, 0, "A: b\r\n\r\nno end\r\n" },
+	{ ".A: b\r\n", "x\r\n", 0, 0, "..A: b\r\n\r\nx\r\n" },
+	{ "A: b\r\n", ".\r\n..\r\na.\r\n.b", CONTENT_DOTS, 0, "A: b\r\n\r\n..\r\n...\r\na.\r\n..b\r\n" },
+	{ "A: b\r\n", LONG_500 LONG_500 "\r\n", CONTENT_LONG_LINES, 0,
+	  "A: b\r\n\r\n" LONG_500 LONG_100 LONG_100 LONG_100 LONG_100
+	  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+	  "\r\n xx\r\n" },
+	{ "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+	  "Content-Transfer-Encoding: 8bit\r\n",
+	  "caf\xc3\xa9\r\n.\r\n", CONTENT_8BIT | CONTENT_DOTS, 0,
+	  "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
+	  "Content-Transfer-Encoding: quoted-printable\r\n\r\ncaf=C3=A9\r\n..\r\n" },
+	{ "A: b\r\n", "caf\xc3\xa9\r\n", CONTENT_8BIT, FEATURE_8BITMIME, "A: b\r\n\r\ncaf\xc3\xa9\r\n" },
+};
+
+static void test_content(void)
+{
+	struct buf out = BUF_INIT(1 << 20);
+
+	for (size_t i = 0; i < ARRAY_LEN(contents); i++) {
+		int fd = write_file(contents[i].head, span_of(contents[i].body),
+				    contents[i].content);
+
+		buf_reset(&out);
+		CHECK_INT(send_file(fd, contents[i].features, &out), CONTENT_SENT);
+		CHECK_STR(buf_str(&out), contents[i].wire);
+		(void)close(fd);
+	}
+	buf_done(&out);
+}
+
+/* Dots at every place of a body that is longer than a block of the queue file. */
+static void test_dots_in_blocks(void)
+{
+	struct buf body = BUF_INIT(1 << 20), wire = BUF_INIT(1 << 20), out = BUF_INIT(1 << 20);
+	int fd;
+
+	(void)buf_text(&wire, "A: b\r\n\r\n");
+	for (unsigned i = 0; i < 20000; i++) {
+		(void)buf_printf(&body, ".%.*s\r\n", (int)(i % 7), "......");
+		(void)buf_printf(&wire, "..%.*s\r\n", (int)(i % 7), "......");
+	}
+	/* More than a socket takes at once is not read here. */
+	buf_truncate(&body, 100000);
+	fd = write_file("A: b\r\n", buf_span(&body), CONTENT_DOTS);
+	CHECK_INT(send_file(fd, 0, &out), CONTENT_SENT);
+	CHECK(buf_span(&out).n > 100000);
+	CHECK(span_starts(buf_span(&wire), span_first(buf_span(&out), buf_span(&out).n - 4)));
+	(void)close(fd);
+	buf_done(&body);
+	buf_done(&wire);
+	buf_done(&out);
+}
+
+/* A body whose checksum is wrong is never said to be sent. */
+static void test_damage(void)
+{
+	struct buf out = BUF_INIT(1 << 20);
+	int fd = write_file("A: b\r\n", SPAN("body\r\n"), 0);
+
+	CHECK(pwrite(fd, "B", 1, QUEUE_HEADER_BYTES) == 1);
+	CHECK_INT(send_file(fd, 0, &out), CONTENT_FAILED);
+	(void)close(fd);
+	fd = write_file("A: b\r\n", SPAN("body\r\n"), CONTENT_LONG_LINES);
+	CHECK(pwrite(fd, "B", 1, QUEUE_HEADER_BYTES) == 1);
+	CHECK_INT(send_file(fd, 0, &out), CONTENT_FAILED);
+	(void)close(fd);
+	fd = write_file("A: b\r\n", SPAN("body\r\n"), 0);
+	CHECK(pwrite(fd, "B", 1, QUEUE_HEADER_BYTES + 6) == 1);
+	CHECK_INT(send_file(fd, 0, &out), CONTENT_FAILED);
+	(void)close(fd);
+	buf_done(&out);
+}
+
+int main(void)
+{
+	char path[] = "/tmp/smtp_test.XXXXXX";
+
+	if (mkdtemp(path) == NULL || chdir(path) < 0)
+		return 1;
+	prepare();
+	TEST(targets);
+	TEST(content);
+	TEST(dots_in_blocks);
+	TEST(damage);
+	(void)rmdir(path);
+	return test_end();
+}
