@@ -116,13 +116,14 @@ static void put_thread(const struct writer *w, const struct report *report)
 		put_line(w, "In-Reply-To: %s", buf_str(&id));
 		(void)buf_printf(&references, "%s%s", references.length > 0 ? " " : "",
 				 buf_str(&id));
-		/* A header line of one address each is folded for everybody. */
+		/* One on each line: nobody has to fold it. */
 		struct span all = buf_span(&references), one;
+		const char *before = "References: ";
 
-		put_span(w, SPAN("References:"));
 		while ((one = span_word(&all, " \t\r\n")).n > 0) {
-			put_span(w, SPAN("\r\n "));
+			put_span(w, span_of(before));
 			put_span(w, one);
+			before = "\r\n ";
 		}
 		put_span(w, SPAN("\r\n"));
 	}
@@ -184,7 +185,17 @@ static void start_part(const struct writer *w, const struct report *report,
 	put_line(w, "%s", "");
 }
 
-static void put_notice_rcpt(const struct writer *w, const struct msg_outcome *outcome)
+/* A report of deliveries that went well, or of a probe, says who made them. */
+static void add_reason(const struct report *report, const struct msg_outcome *outcome,
+		       struct buf *out)
+{
+	if (report->kind == BOUNCE_TRACE && outcome->relay.n > 0 && !span_is(outcome->relay, "none"))
+		(void)buf_printf(out, "delivery via %.*s: ", SPAN_ARG(outcome->relay));
+	(void)buf_add(out, outcome->reason);
+}
+
+static void put_notice_rcpt(const struct writer *w, const struct report *report,
+			    const struct msg_outcome *outcome)
 {
 	struct buf text = BUF_INIT(TEXT_MAX);
 
@@ -197,7 +208,8 @@ static void put_notice_rcpt(const struct writer *w, const struct msg_outcome *ou
 		add_quoted(&text, outcome->orig_address);
 		(void)buf_text(&text, ">)");
 	}
-	(void)buf_printf(&text, ": %.*s", SPAN_ARG(outcome->reason));
+	(void)buf_text(&text, ": ");
+	add_reason(report, outcome, &text);
 	put_folded(w, &text);
 	buf_done(&text);
 }
@@ -219,7 +231,7 @@ static void put_notice(const struct writer *w, const struct report *report,
 	}
 	for (size_t i = 0; i < report->rcpt_count; i++)
 		if (report_has(reader, &report->rcpts[i])) {
-			put_notice_rcpt(w, &report->rcpts[i].outcome);
+			put_notice_rcpt(w, report, &report->rcpts[i].outcome);
 			put_line(w, "%s", "");
 		}
 	buf_done(&type);
@@ -280,6 +292,7 @@ static void put_status_rcpt(const struct writer *w, const struct report *report,
 {
 	char own_type[80], type[20], date[DATE_SIZE];
 	struct clock_wall until = report->file->header.arrival;
+	struct buf reason = BUF_INIT(TEXT_MAX);
 
 	put_address_field(w, report, "Final-Recipient", outcome->address);
 	put_original_rcpt(w, outcome);
@@ -287,13 +300,15 @@ static void put_status_rcpt(const struct writer *w, const struct report *report,
 	put_line(w, "Status: %.*s", SPAN_ARG(outcome->status));
 	if (outcome->remote_mta.n > 0)
 		put_field(w, "Remote-MTA", "dns", outcome->remote_mta);
+	add_reason(report, outcome, &reason);
 	(void)snprintf(own_type, sizeof(own_type), "X-%s", conf->mail_name);
 	(void)snprintf(type, sizeof(type), "%.*s", SPAN_ARG(outcome->diagnostic_type));
 	if (outcome->diagnostic.n > 0)
 		put_field(w, "Diagnostic-Code", *type != '\0' ? type : own_type,
 			  outcome->diagnostic);
 	else
-		put_field(w, "Diagnostic-Code", own_type, outcome->reason);
+		put_field(w, "Diagnostic-Code", own_type, buf_span(&reason));
+	buf_done(&reason);
 	if (report->kind == BOUNCE_WARNING) {
 		until.us += (int64_t)conf->maximal_queue_lifetime * 1000000;
 		(void)date_rfc5322(until, date);
