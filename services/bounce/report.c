@@ -135,7 +135,7 @@ static void put_thread(const struct writer *w, const struct report *report)
 void report_header(const struct report *report, const struct report_reader *reader,
 		   report_put_fn *put, void *context)
 {
-	const struct template *template = report->template;
+	const struct words *words = report->words;
 	struct writer w = { put, context };
 	struct buf to = BUF_INIT(4096);
 	char date[DATE_SIZE];
@@ -144,11 +144,11 @@ void report_header(const struct report *report, const struct report_reader *read
 	clean_controls(&to);
 	(void)date_rfc5322(clock_wall_now(), date);
 	put_line(&w, "Date: %s", date);
-	put_line(&w, "From: %s", template->from);
+	put_line(&w, "From: %s", words->from);
 	put_line(&w, "Subject: %s",
-		 reader->is_postmaster && template->postmaster_subject != NULL
-			 ? template->postmaster_subject
-			 : template->subject);
+		 reader->is_postmaster && *words->postmaster_subject != '\0'
+			 ? words->postmaster_subject
+			 : words->subject);
 	put_line(&w, "To: %s", buf_str(&to));
 	if (conf->enable_threaded_bounces)
 		put_thread(&w, report);
@@ -217,25 +217,23 @@ static void put_notice_rcpt(const struct writer *w, const struct report *report,
 static void put_notice(const struct writer *w, const struct report *report,
 		       const struct report_reader *reader)
 {
-	struct buf type = BUF_INIT(200), text = BUF_INIT(1024 * 1024);
-	const char *charset = report->template->charset;
+	struct buf type = BUF_INIT(200);
+	const char *charset = report->words->charset;
 
 	/* Reasons and addresses follow the words, and may hold UTF-8. */
 	if (strcmp(charset, "us-ascii") == 0)
 		charset = "utf-8";
 	(void)buf_printf(&type, "text/plain; charset=%s", charset);
 	start_part(w, report, "Notification", buf_str(&type), "8bit");
-	if (!reader->is_postmaster) {
-		template_expand(report->template, &text);
-		put_text(w, buf_span(&text));
-	}
+	if (!reader->is_postmaster)
+		put_text(w, span_of(report->words->text));
 	for (size_t i = 0; i < report->rcpt_count; i++)
 		if (report_has(reader, &report->rcpts[i])) {
-			put_notice_rcpt(w, report, &report->rcpts[i].outcome);
 			put_line(w, "%s", "");
+			put_notice_rcpt(w, report, &report->rcpts[i].outcome);
 		}
+	put_line(w, "%s", "");
 	buf_done(&type);
-	buf_done(&text);
 }
 
 /* "Name: type; value", folded. */
