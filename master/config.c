@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "conf/template.h"
 #include "conf/computed.h"
 
 enum { MESSAGES_MAX = 256 * 1024 };
@@ -325,4 +326,60 @@ struct conf_snapshot *config_snapshot(struct config *config, const struct master
 		return NULL;
 	}
 	return conf_snapshot_new(&scope, program, &report);
+}
+
+/* ---- what bounce says ---- */
+
+static void set_template(struct conf_snapshot *snapshot, size_t kind, const char *part,
+			 struct span value)
+{
+	char *name = mem_printf("template.%s.%s", conf_template_names[kind], part);
+
+	conf_snapshot_extra_set(snapshot, name, value);
+	free(name);
+}
+
+/* The administrator's templates; a file that is not there or wrong leaves the built-in ones. */
+static void read_templates(struct config *config, const char *path,
+			   struct conf_templates *templates)
+{
+	struct conf_report report = { take_problem, config, 0 };
+	struct buf text;
+
+	conf_templates_init(templates);
+	if (*path == '\0')
+		return;
+	if (!conf_file_read(path, &text)) {
+		(void)buf_printf(&config->notes, "open %s: %s\n", path, strerror(errno));
+		return;
+	}
+	conf_templates_parse(templates, buf_span(&text), path, &report);
+	buf_done(&text);
+}
+
+void config_add_templates(struct config *config, const struct master_service *service,
+			  struct conf_snapshot *snapshot)
+{
+	struct conf_scope scope = scope_of(config, service);
+	const char *path = config_value(config, service, "bounce_template_file");
+	struct conf_templates templates;
+
+	read_templates(config, path, &templates);
+	for (size_t i = 0; i < CONF_TEMPLATE_COUNT; i++) {
+		const struct conf_template *template = &templates.list[i];
+		struct buf text = BUF_INIT(CONF_VALUE_MAX);
+		char error[CONF_EXPAND_ERROR_MAX];
+
+		if (!conf_template_expand(template, &scope, &text, error))
+			(void)buf_printf(&config->notes, "%s: %s_template: %s\n", path,
+					 conf_template_names[i], error);
+		set_template(snapshot, i, "charset", span_of(template->charset));
+		set_template(snapshot, i, "from", span_of(template->from));
+		set_template(snapshot, i, "subject", span_of(template->subject));
+		set_template(snapshot, i, "postmaster_subject",
+			     span_of(template->postmaster_subject));
+		set_template(snapshot, i, "text", buf_span(&text));
+		buf_done(&text);
+	}
+	conf_templates_done(&templates);
 }

@@ -54,4 +54,8 @@ const char *config_inside(const char *command);
 struct conf_snapshot *config_snapshot(struct config *config, const struct master_service *service,
 				      struct buf *errors);
 
+/* Adds the words of notifications, expanded, for the bounce service: "template.failure.text" ... */
+void config_add_templates(struct config *config, const struct master_service *service,
+			  struct conf_snapshot *snapshot);
+
 #endif

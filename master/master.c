@@ -134,6 +134,8 @@ static int make_snapshot(struct wanted *wanted, const char *listeners)
 	set_number(snapshot, "results_fd", 7);
 	if (wanted->is_log)
 		set_number(snapshot, "log_fd", 6);
+	if (strcmp(wanted->program, "bounce") == 0)
+		config_add_templates(config, entry, snapshot);
 	if (strcmp(wanted->program, "qmgr") == 0) {
 		set_text(snapshot, "secret", state.secret);
 		set_process_limits(snapshot);
