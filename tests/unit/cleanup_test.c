@@ -145,7 +145,7 @@ static void run_case(const struct test_case *test)
 static void run_cases(const struct test_case *cases, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		int status;
+		int status = 0;
 		pid_t pid;
 
 		(void)fflush(stdout);
