@@ -108,6 +108,7 @@ void table_client_settings(void)
 
 	settings.warn = warn;
 	settings.trace = trace;
+	settings.file = service_watch_file;
 	settings.db_create_buffer_bytes = (size_t)conf->berkeley_db_create_buffer_size;
 	settings.db_read_buffer_bytes = (size_t)conf->berkeley_db_read_buffer_size;
 	settings.lmdb_map_bytes = (size_t)conf->lmdb_map_size;

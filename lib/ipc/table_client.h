@@ -19,7 +19,10 @@ enum table_verb {
 /* From now on tables behind the proxy work; call it in prepare(), before tables are opened. */
 void table_client_setup(void);
 
-/* In a daemon: all table_setup() wants of `conf`, and warnings to the log. */
+/*
+ * In a daemon, in prepare(): all table_setup() wants of `conf`, warnings to the log; and when a file
+ * of a table or list that this program reads itself changes, a new generation is asked for.
+ */
 void table_client_settings(void);
 
 #endif

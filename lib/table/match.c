@@ -122,6 +122,8 @@ static bool include_file(struct match_list *list, struct span path, bool is_nega
 			   include.path);
 	else
 		is_read = file_read(include.path, &text, &include.id, ret_error);
+	if (table_settings()->file != NULL)
+		table_settings()->file(include.path);
 	if (is_read) {
 		list->includes = mem_resize(list->includes, (list->include_count + 1) *
 								    sizeof(*list->includes));

@@ -174,6 +174,8 @@ struct table *table_open(const char *type_and_name, unsigned flags, struct buf *
 		table_close(table);
 		return NULL;
 	}
+	if (table->path != NULL && tables.settings.file != NULL)
+		tables.settings.file(table->path);
 	table->is_loaded = type->ops->load == NULL || type->ops->load(table);
 	if (!table->is_loaded && (flags & WRITE_FLAGS)) {
 		buf_set(ret_error, buf_span(&table->error));
