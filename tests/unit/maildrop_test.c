@@ -42,7 +42,8 @@ static int memory_file(struct span bytes)
 {
 	int fd = memfd_create("maildrop_test", MFD_CLOEXEC);
 
-	CHECK(fd >= 0 && write(fd, bytes.p, bytes.n) == (ssize_t)bytes.n && lseek(fd, 0, SEEK_SET) == 0);
+	CHECK(fd >= 0 && write(fd, bytes.p, bytes.n) == (ssize_t)bytes.n &&
+	      lseek(fd, 0, SEEK_SET) == 0);
 	return fd;
 }
 
