@@ -102,7 +102,8 @@ void body_start(struct message *message)
 
 void body_end(struct message *message)
 {
-	unsigned found = message->mime != NULL ? mime_problems(message->mime) & refused_problems() : 0;
+	unsigned found =
+		message->mime != NULL ? mime_problems(message->mime) & refused_problems() : 0;
 
 	for (unsigned problem = 1; found != 0; problem <<= 1) {
 		const char *text = mime_problem_text((enum mime_problem)problem);

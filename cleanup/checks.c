@@ -34,7 +34,8 @@ void checks_prepare(void)
 	struct buf error = BUF_INIT(1000);
 
 	for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
-		checks[i].maps = maps_open(checks[i].title, span_of(lists[i]), TABLE_IN_JAIL, &error);
+		checks[i].maps =
+			maps_open(checks[i].title, span_of(lists[i]), TABLE_IN_JAIL, &error);
 		if (checks[i].maps == NULL)
 			fatal("%s: %s", checks[i].title, buf_str(&error));
 		has_checks = has_checks || !maps_is_empty(checks[i].maps);
@@ -58,7 +59,8 @@ void checks_start(struct message *message)
 {
 	bool is_internal = (message->options & SUBMIT_INTERNAL) != 0;
 
-	message->is_checked = has_checks && (message->options & SUBMIT_NO_HEADER_BODY_CHECKS) == 0 &&
+	message->is_checked = has_checks &&
+			      (message->options & SUBMIT_NO_HEADER_BODY_CHECKS) == 0 &&
 			      (!is_internal || is_internal_checked(message));
 }
 
@@ -249,11 +251,11 @@ static const struct {
 	const char *name;
 	action_fn *act;
 } actions[] = {
-	{ "REJECT", do_reject }, { "DISCARD", do_discard }, { "HOLD", do_hold },
-	{ "FILTER", do_filter }, { "REDIRECT", do_redirect }, { "BCC", do_bcc },
-	{ "PREPEND", do_prepend }, { "REPLACE", do_replace }, { "IGNORE", do_ignore },
-	{ "STRIP", do_strip }, { "WARN", do_warn }, { "INFO", do_info },
-	{ "PASS", do_pass }, { "DUNNO", do_dunno }, { "OK", do_dunno },
+	{ "REJECT", do_reject },   { "DISCARD", do_discard },	{ "HOLD", do_hold },
+	{ "FILTER", do_filter },   { "REDIRECT", do_redirect }, { "BCC", do_bcc },
+	{ "PREPEND", do_prepend }, { "REPLACE", do_replace },	{ "IGNORE", do_ignore },
+	{ "STRIP", do_strip },	   { "WARN", do_warn },		{ "INFO", do_info },
+	{ "PASS", do_pass },	   { "DUNNO", do_dunno },	{ "OK", do_dunno },
 };
 
 enum check_verdict checks_ask(struct message *message, enum check_class class, struct span text,

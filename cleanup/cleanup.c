@@ -4,8 +4,8 @@
  * addresses into shape, applies header and body checks, and writes the queue file. A message
  * is accepted when its file is durable, not before. Manual: cleanup(8).
  *
- * Workers run as uid queue in the queue directory, without network. A connection says by its socket which
- * program calls; the table below says what that program may ask for. Nothing in the content
+ * Workers run as uid queue in the queue directory, without network. A connection says by its socket
+ * which program calls; the table below says what that program may ask for. Nothing in the content
  * or the addresses is trusted.
  */
 
@@ -20,12 +20,15 @@
 #include "ipc/table_client.h"
 #include "proc/service.h"
 
-enum { LEAVE_OUT = SUBMIT_NO_ADDRESS_MAPPINGS | SUBMIT_NO_HEADER_BODY_CHECKS | SUBMIT_NO_BCC |
-		   SUBMIT_NO_MILTERS };
+enum {
+	LEAVE_OUT = SUBMIT_NO_ADDRESS_MAPPINGS | SUBMIT_NO_HEADER_BODY_CHECKS | SUBMIT_NO_BCC |
+		    SUBMIT_NO_MILTERS
+};
 
 static const struct submitter submitters[] = {
 	{ "smtpd", LEAVE_OUT,
-	  ENVELOPE_SMTPUTF8 | ENVELOPE_REQUIRETLS | ENVELOPE_VERP | ENVELOPE_HOLD | ENVELOPE_DISCARD,
+	  ENVELOPE_SMTPUTF8 | ENVELOPE_REQUIRETLS | ENVELOPE_VERP | ENVELOPE_HOLD |
+		  ENVELOPE_DISCARD,
 	  false },
 	{ "pickup", LEAVE_OUT,
 	  ENVELOPE_SMTPUTF8 | ENVELOPE_REQUIRETLS | ENVELOPE_VERP | ENVELOPE_LOCAL_USER |
@@ -67,7 +70,8 @@ static void worker_start(void)
 
 static void make_id(char id[QUEUE_ID_MAX])
 {
-	queue_id_make(id, conf->enable_long_queue_ids, clock_wall_now(), atomic_fetch_add(id_counter, 1));
+	queue_id_make(id, conf->enable_long_queue_ids, clock_wall_now(),
+		      atomic_fetch_add(id_counter, 1));
 }
 
 static const struct submitter *find_submitter(const char *client)
@@ -87,7 +91,8 @@ static struct clock_mono ipc_deadline(void)
 static bool is_permitted(const struct submitter *submitter, const struct msg_submit_open *open,
 			 const struct msg_envelope *envelope)
 {
-	if ((open->options & ~submitter->options) == 0 && (envelope->flags & ~submitter->flags) == 0)
+	if ((open->options & ~submitter->options) == 0 &&
+	    (envelope->flags & ~submitter->flags) == 0)
 		return true;
 	log_warn("%s asks for what it may not have: options %#x, flags %#x", submitter->client,
 		 (unsigned)open->options, (unsigned)envelope->flags);
@@ -123,7 +128,8 @@ static bool take_message(struct ipc_channel *channel, const struct submitter *su
 		struct msg_submit_rcpts rcpts;
 		struct msg_submit_data data;
 
-		/* How long a remote client may take is smtpd's business: it goes when it gives up. */
+		/* How long a remote client may take is smtpd's business: it goes when it gives up.
+		 */
 		if (ipc_recv(channel, CLOCK_NEVER) != IPC_OK)
 			return false;
 

@@ -35,7 +35,8 @@ enum content_place { CONTENT_START, CONTENT_HEAD, CONTENT_BODY };
 struct content {
 	enum content_place place;
 	struct buf line;    /* the beginning of a line whose end has not come */
-	struct buf fixed;   /* input with stray and unwanted bytes repaired */
+	struct buf fixed;   /* a line with its stray bytes repaired */
+	struct buf unconverted; /* as `line`, in front of the conversion to 7bit */
 	uint64_t size;      /* bytes that came */
 	uint64_t line_size; /* of the body line that is being read */
 	bool is_after_cr;   /* the last byte of the last piece was a CR */
@@ -55,6 +56,7 @@ struct head {
 
 struct maps;
 struct mime;
+struct mime_7bit;
 struct site;
 
 struct message {
@@ -73,6 +75,7 @@ struct message {
 	struct content content;
 	struct head head;
 	struct mime *mime; /* NULL: nothing looks into the body */
+	struct mime_7bit *seven_bit; /* NULL: nothing is converted */
 	bool is_checked;      /* header and body checks apply, and go on */
 	bool is_full;         /* too big: the rest of the content is dropped */
 	const char *refusal;  /* refused and to be returned: "error:5.7.1 why"; else NULL */
@@ -125,6 +128,7 @@ void message_table_failed(struct message *message, const char *map, struct span 
 
 void content_prepare(void);
 void content_reset(struct content *content);
+void content_start(struct message *message);
 void content_add(struct message *message, struct span bytes);
 void content_end(struct message *message);
 

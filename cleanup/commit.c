@@ -85,7 +85,8 @@ static void write_envelope(struct message *message)
 		envelope->content_filter = span_of(message->refusal);
 		envelope->redirect_to = (struct span){ NULL, 0 };
 	}
-	if ((envelope->flags & ENVELOPE_SMTPUTF8) == 0 && detects_utf8(message) && needs_utf8(message))
+	if ((envelope->flags & ENVELOPE_SMTPUTF8) == 0 && detects_utf8(message) &&
+	    needs_utf8(message))
 		envelope->flags |= ENVELOPE_SMTPUTF8;
 	queue_write_envelope(&message->writer, envelope);
 	for (size_t i = 0; i < message->rcpt_count; i++)

@@ -13,6 +13,7 @@
 #include "cleanup/cleanup.h"
 #include "conf/conf.h"
 #include "mail/mime.h"
+#include "mail/mime_7bit.h"
 
 enum { LINE_LONG_BYTES = 998, KEEP_BYTES = 64 * 1024 };
 
@@ -20,6 +21,7 @@ void content_reset(struct content *content)
 {
 	buf_shrink(&content->line, KEEP_BYTES);
 	buf_shrink(&content->fixed, KEEP_BYTES);
+	buf_shrink(&content->unconverted, KEEP_BYTES);
 	content->place = CONTENT_START;
 	content->size = content->line_size = 0;
 	content->is_after_cr = false;
@@ -132,27 +134,27 @@ static void add_plain_body(struct message *message, struct span bytes)
 /* ---- lines ---- */
 
 /*
- * The next line of *rest with its line end, together with what waited for it; false when its end
- * has not come: it waits then. *ret_line is borrowed until the next call.
+ * The next line of *rest with its line end, together with what waited for it in `waiting`, or a
+ * piece of `limit` bytes or more; false when the line end has not come: it waits then. *ret_line
+ * is borrowed until `waiting` is emptied.
  */
-static bool next_line(struct content *content, struct span *rest, size_t limit,
-		      struct span *ret_line)
+static bool next_line(struct buf *waiting, struct span *rest, size_t limit, struct span *ret_line)
 {
 	size_t at;
 
 	if (!span_chr(*rest, '\n', &at)) {
-		bool is_piece = content->line.length + rest->n >= limit;
+		bool is_piece = waiting->length + rest->n >= limit;
 
-		(void)buf_add(&content->line, *rest);
+		(void)buf_add(waiting, *rest);
 		*rest = (struct span){ NULL, 0 };
-		*ret_line = buf_span(&content->line);
+		*ret_line = buf_span(waiting);
 		return is_piece;
 	}
 	*ret_line = span_first(*rest, at + 1);
 	*rest = span_from(*rest, at + 1);
-	if (content->line.length > 0) {
-		(void)buf_add(&content->line, *ret_line);
-		*ret_line = buf_span(&content->line);
+	if (waiting->length > 0) {
+		(void)buf_add(waiting, *ret_line);
+		*ret_line = buf_span(waiting);
 	}
 	return true;
 }
@@ -194,7 +196,7 @@ static void add_checked_body(struct message *message, struct span bytes)
 	struct content *content = &message->content;
 	struct span line;
 
-	while (bytes.n > 0 && next_line(content, &bytes, BODY_PIECE_BYTES, &line)) {
+	while (bytes.n > 0 && next_line(&content->line, &bytes, BODY_PIECE_BYTES, &line)) {
 		mime_line(message->mime, clean_line(content, line), span_ends(line, SPAN("\n")));
 		buf_reset(&content->line);
 	}
@@ -255,7 +257,7 @@ static struct span add_head(struct message *message, struct span bytes)
 	struct span line;
 
 	while (bytes.n > 0) {
-		if (!next_line(content, &bytes, SIZE_MAX, &line)) {
+		if (!next_line(&content->line, &bytes, SIZE_MAX, &line)) {
 			if (buf_is_over(&content->line)) {
 				message->is_full = true;
 				message_refuse(message, SUBMIT_TOO_BIG, "5.3.4",
@@ -330,6 +332,60 @@ static struct span filter_bytes(struct message *message, struct span bytes)
 	return buf_span(kept);
 }
 
+static void add_bytes(struct message *message, struct span bytes)
+{
+	if (message->content.place != CONTENT_BODY && message_is_good(message))
+		bytes = add_head(message, bytes);
+	if (message->content.place == CONTENT_BODY && message_is_good(message))
+		add_body(message, bytes);
+}
+
+/* ---- force_mime_input_conversion: 8bit to quoted-printable before anything else ---- */
+
+static void take_converted(void *context, struct span text, bool has_line_end)
+{
+	add_bytes(context, text);
+	if (has_line_end)
+		add_bytes(context, SPAN("\r\n"));
+}
+
+void content_start(struct message *message)
+{
+	struct mime_7bit_rules rules = {
+		.mime = {
+			.header_size_limit = (size_t)conf->header_size_limit,
+			.boundary_length_limit = (size_t)conf->mime_boundary_length_limit,
+			.nesting_limit = (unsigned)conf->mime_nesting_limit,
+		},
+	};
+
+	if (conf->force_mime_input_conversion && !conf->disable_mime_input_processing)
+		message->seven_bit = mime_7bit_new(&rules, take_converted, message);
+}
+
+static void add_unconverted(struct message *message, struct span bytes)
+{
+	struct buf *waiting = &message->content.unconverted;
+	struct span line;
+
+	while (bytes.n > 0 && next_line(waiting, &bytes, BODY_PIECE_BYTES, &line)) {
+		mime_7bit_line(message->seven_bit, clean_line(&message->content, line),
+			       span_ends(line, SPAN("\n")));
+		buf_reset(waiting);
+	}
+}
+
+static void end_conversion(struct message *message)
+{
+	struct buf *waiting = &message->content.unconverted;
+
+	if (waiting->length > 0)
+		mime_7bit_line(message->seven_bit, clean_line(&message->content, buf_span(waiting)),
+			       true);
+	buf_reset(waiting);
+	mime_7bit_finish(message->seven_bit);
+}
+
 void content_add(struct message *message, struct span bytes)
 {
 	struct content *content = &message->content;
@@ -341,17 +397,20 @@ void content_add(struct message *message, struct span bytes)
 		return;
 	}
 	bytes = filter_bytes(message, bytes);
-	if (content->place != CONTENT_BODY && message_is_good(message))
-		bytes = add_head(message, bytes);
-	if (content->place == CONTENT_BODY && message_is_good(message))
-		add_body(message, bytes);
+	if (message->seven_bit != NULL)
+		add_unconverted(message, bytes);
+	else
+		add_bytes(message, bytes);
 }
 
 void content_end(struct message *message)
 {
 	struct content *content = &message->content;
-	struct span line = buf_span(&content->line);
+	struct span line;
 
+	if (message->seven_bit != NULL)
+		end_conversion(message);
+	line = buf_span(&content->line);
 	if (content->place == CONTENT_START && line.n == 0)
 		head_begin(message);
 	if (content->place != CONTENT_BODY && line.n > 0 && !message->is_full)

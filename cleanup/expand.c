@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Recipients: each is rewritten, expanded by virtual aliases, and added unless it is there
- * already; and the copies that *_bcc ask for. Runs in cleanup's workers; the addresses are anybody's,
- * the tables the administrator's. virtual(5), ADDRESS_REWRITING_README.
+ * already; and the copies that *_bcc ask for. Runs in cleanup's workers; the addresses are
+ * anybody's, the tables the administrator's. virtual(5), ADDRESS_REWRITING_README.
  */
 
 #include <stdlib.h>
@@ -39,8 +39,9 @@ static bool is_duplicate(struct message *message, const struct msg_rcpt *rcpt)
 	struct buf key = BUF_INIT(DUP_KEY_MAX);
 	bool is_known;
 
-	(void)buf_printf(&key, "%.*s\n%u\n%.*s\n%.*s", SPAN_ARG(rcpt->orcpt), (unsigned)rcpt->notify,
-			 SPAN_ARG(rcpt->orig_address), SPAN_ARG(rcpt->address));
+	(void)buf_printf(&key, "%.*s\n%u\n%.*s\n%.*s", SPAN_ARG(rcpt->orcpt),
+			 (unsigned)rcpt->notify, SPAN_ARG(rcpt->orig_address),
+			 SPAN_ARG(rcpt->address));
 	for (size_t i = 0; i < key.length; i++)
 		key.data[i] = ascii_lower(key.data[i]);
 	is_known = htab_get(&message->dups, buf_span(&key)) != NULL;
@@ -58,8 +59,8 @@ static void add(struct message *message, const struct msg_rcpt *rcpt)
 		return;
 	if (message->rcpt_count == message->rcpt_room) {
 		message->rcpt_room = message->rcpt_room > 0 ? message->rcpt_room * 2 : 8;
-		message->rcpts = mem_resize(message->rcpts,
-					    message->rcpt_room * sizeof(*message->rcpts));
+		message->rcpts =
+			mem_resize(message->rcpts, message->rcpt_room * sizeof(*message->rcpts));
 	}
 	message->rcpts[message->rcpt_count++] = *rcpt;
 }
@@ -161,8 +162,8 @@ static bool expand_all(struct expansion *expansion, struct span address)
 	    expansion->count > (size_t)conf->virtual_alias_expansion_limit)
 		expansion->error = "expansion size";
 	if (expansion->error != NULL) {
-		log_warn("%s: unreasonable virtual_alias_maps map %s for %s -- message not accepted, "
-			 "try again later",
+		log_warn("%s: unreasonable virtual_alias_maps map %s for %s -- "
+			 "message not accepted, try again later",
 			 message->id, expansion->error, log_clean(address));
 		message_fail(message, SUBMIT_DEFER, "4.6.0", "Alias expansion error");
 	}
@@ -183,7 +184,8 @@ static bool report_expansion(struct message *message, const struct msg_rcpt *rcp
 	};
 	struct clock_mono deadline = clock_in_ms(TRACE_SECONDS * 1000);
 	struct buf record = BUF_INIT(IPC_RECORD_MAX);
-	struct msg_bounce_append append = { .queue_id = span_of(message->id), .log = SPAN("trace") };
+	struct msg_bounce_append append = { .queue_id = span_of(message->id),
+					    .log = SPAN("trace") };
 	struct msg_status status;
 	struct ipc_channel channel;
 	int fd = service_connect(conf->trace_service_name, deadline);
@@ -215,7 +217,8 @@ static void add_expanded(struct message *message, struct msg_rcpt rcpt)
 		if (!report_expansion(message, &rcpt)) {
 			log_warn("%s: cannot log the expansion of %s", message->id,
 				 log_clean(rcpt.address));
-			message_fail(message, SUBMIT_DEFER, "4.3.0", "Error: queue file write error");
+			message_fail(message, SUBMIT_DEFER, "4.3.0",
+				     "Error: queue file write error");
 		}
 		rcpt.notify &= ~(uint32_t)DSN_NOTIFY_SUCCESS;
 		if (rcpt.notify == 0)

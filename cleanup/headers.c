@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The header section: each header is checked, rewritten or dropped as it is complete, and what
- * a message from here must have is added at the end. Runs in cleanup's workers, on the bytes of strangers.
- * RFC 5322 3.6, cleanup(8).
+ * a message from here must have is added at the end. Runs in cleanup's workers, on the bytes of
+ * strangers. RFC 5322 3.6, cleanup(8).
  */
 
 #include <stdio.h>
@@ -188,7 +188,8 @@ static void finish_header(struct message *message)
 	raw = buf_span(&head->header);
 	/* A reader that stops at the NUL would see another header than one that does not. */
 	if (span_has(raw, '\0')) {
-		checks_log(message, "reject", "header", raw, SPAN("5.6.0 NUL character in message header"));
+		checks_log(message, "reject", "header", raw,
+			   SPAN("5.6.0 NUL character in message header"));
 		message_refuse(message, SUBMIT_REJECT, "5.6.0", "NUL character in message header");
 	}
 	if (utf8_has_8bit(raw))
@@ -251,8 +252,8 @@ static void add_message_id(struct message *message, const char *resent)
 
 	(void)gmtime_r(&now, &tm);
 	(void)strftime(stamp, sizeof(stamp), "%Y%m%d%H%M%S", &tm);
-	text = arena_printf(&message->arena, "%sMessage-Id: <%s.%s@%s>\r\n", resent, stamp, message->id,
-			    conf->myhostname);
+	text = arena_printf(&message->arena, "%sMessage-Id: <%s.%s@%s>\r\n", resent, stamp,
+			    message->id, conf->myhostname);
 	head_put(message, span_of(text));
 }
 
@@ -365,7 +366,8 @@ static void add_missing(struct message *message)
 		add_message_id(message, resent);
 	if (!head->has[head->is_resent ? HEADER_RESENT_DATE : HEADER_DATE]) {
 		(void)date_rfc5322(arrival(message), date);
-		put_text(message, span_of(arena_printf(&message->arena, "%sDate: %s\r\n", resent, date)));
+		put_text(message,
+			 span_of(arena_printf(&message->arena, "%sDate: %s\r\n", resent, date)));
 	}
 	if (!head->has[head->is_resent ? HEADER_RESENT_FROM : HEADER_FROM])
 		add_from(message, resent);

@@ -13,6 +13,7 @@
 #include "cleanup/cleanup.h"
 #include "conf/conf.h"
 #include "mail/mime.h"
+#include "mail/mime_7bit.h"
 
 enum { REASON_MAX = 1000, SCRATCH_KEEP_BYTES = 64 * 1024 };
 
@@ -21,6 +22,7 @@ void message_init(struct message *message)
 	*message = (struct message){ .writer.fd = -1 };
 	buf_init(&message->content.line, HEAD_MAX_BYTES);
 	buf_init(&message->content.fixed, SIZE_MAX / 4);
+	buf_init(&message->content.unconverted, SIZE_MAX / 4);
 	buf_init(&message->head.header, HEAD_MAX_BYTES);
 	buf_init(&message->head.out, HEAD_MAX_BYTES);
 	buf_init(&message->filtered, SIZE_MAX / 4);
@@ -33,6 +35,8 @@ void message_reset(struct message *message)
 	queue_write_abort(&message->writer);
 	mime_free(message->mime);
 	message->mime = NULL;
+	mime_7bit_free(message->seven_bit);
+	message->seven_bit = NULL;
 	htab_done(&message->dups, NULL);
 	free(message->rcpts);
 	message->rcpts = NULL;
@@ -74,7 +78,8 @@ void message_refuse(struct message *message, enum submit_result result, const ch
 	}
 	if (message->refusal != NULL)
 		return;
-	/* The transport error(8) fails each recipient with this text, and bounce(8) tells the sender. */
+	/* The transport error(8) fails each recipient with this text, and bounce(8) tells the
+	 * sender. */
 	message->refusal = arena_printf(&message->arena, "%s:%s %.400s", conf->error_service_name,
 					status, reason);
 	message->is_checked = false;
@@ -110,6 +115,7 @@ void message_open(struct message *message, const struct msg_envelope *envelope, 
 	message->envelope.sender = rewrite_sender(message, envelope->sender);
 	checks_start(message);
 	body_start(message);
+	content_start(message);
 	expand_sender_bcc(message);
 }
 
@@ -120,12 +126,13 @@ void message_add_rcpts(struct message *message, struct span rcpts)
 
 	while (rest.n > 0 && message_is_good(message)) {
 		if (!msg_rcpt_decode(&rest, &rcpt)) {
-			message_fail(message, SUBMIT_DEFER, "4.3.0", "Internal error: bad recipient record");
+			message_fail(message, SUBMIT_DEFER, "4.3.0",
+				     "Internal error: bad recipient record");
 			return;
 		}
 		message->rcpts_given++;
-		message->rcpt_for_trace = message->rcpts_given == 1 ? rcpt.address
-								    : (struct span){ NULL, 0 };
+		message->rcpt_for_trace =
+			message->rcpts_given == 1 ? rcpt.address : (struct span){ NULL, 0 };
 		expand_rcpt(message, &rcpt);
 	}
 }

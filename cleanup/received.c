@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The Received: header of this hop (RFC 5321 4.4), from what the envelope says of the client. Runs in
- * cleanup's workers; names in the envelope are the client's own words.
+ * The Received: header of this hop (RFC 5321 4.4), from what the envelope says of the client. Runs
+ * in cleanup's workers; names in the envelope are the client's own words.
  */
 
 #include "base/buf.h"
@@ -16,7 +16,9 @@ static void put_clean(struct buf *out, struct span text)
 	for (size_t i = 0; i < text.n; i++) {
 		unsigned char c = (unsigned char)text.p[i];
 
-		(void)buf_char(out, c <= ' ' || c == 0x7f || c == '(' || c == ')' || c == ';' ? '?' : (char)c);
+		(void)buf_char(out, c <= ' ' || c == 0x7f || c == '(' || c == ')' || c == ';'
+					    ? '?'
+					    : (char)c);
 	}
 }
 
@@ -53,7 +55,8 @@ void received_make(const struct message *message, struct buf *out)
 	if (envelope->protocol.n == 0) {
 		(void)buf_printf(out, "Received: by %s (%s", conf->myhostname, conf->mail_name);
 		if ((envelope->flags & ENVELOPE_LOCAL_USER) != 0)
-			(void)buf_printf(out, ", from userid %lu", (unsigned long)envelope->login_uid);
+			(void)buf_printf(out, ", from userid %lu",
+					 (unsigned long)envelope->login_uid);
 		(void)buf_printf(out, ")\r\n\tid %s; %s\r\n", message->id, date);
 		return;
 	}

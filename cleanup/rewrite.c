@@ -97,8 +97,8 @@ static unsigned parse_classes(const char *title, const char *text)
 	return classes;
 }
 
-static struct canonical open_canonical(const char *title, const char *list, const char *classes_title,
-				       const char *classes)
+static struct canonical open_canonical(const char *title, const char *list,
+				       const char *classes_title, const char *classes)
 {
 	return (struct canonical){ title, rewrite_open_maps(title, list),
 				   parse_classes(classes_title, classes) };
@@ -116,8 +116,8 @@ static void prepare_masquerading(void)
 	}
 	rules.masquerade_classes = parse_classes("masquerade_classes", conf->masquerade_classes);
 	rules.masquerade_exceptions =
-		match_open("masquerade_exceptions", span_of(conf->masquerade_exceptions), MATCH_STRING,
-			   TABLE_FOLD | TABLE_IN_JAIL, &error);
+		match_open("masquerade_exceptions", span_of(conf->masquerade_exceptions),
+			   MATCH_STRING, TABLE_FOLD | TABLE_IN_JAIL, &error);
 	if (rules.masquerade_exceptions == NULL)
 		fatal("masquerade_exceptions: %s", buf_str(&error));
 	buf_done(&error);
@@ -155,7 +155,8 @@ static bool take_first(void *context, struct span address)
 }
 
 /* One lookup; false when it changes nothing more. */
-static bool map_once(struct message *message, const struct canonical *canonical, struct buf *address)
+static bool map_once(struct message *message, const struct canonical *canonical,
+		     struct buf *address)
 {
 	struct buf mapped = BUF_INIT(ADDRESS_MAX);
 	struct first first = { .address = &mapped };
@@ -191,7 +192,8 @@ static void map(struct message *message, const struct canonical *canonical, unsi
 	for (int depth = 0; map_once(message, canonical, address); depth++) {
 		if (depth < CANONICAL_DEPTH_MAX)
 			continue;
-		log_warn("%s: unreasonable %s map nesting for %s -- message not accepted, try again later",
+		log_warn("%s: unreasonable %s map nesting for %s -- message not accepted, try "
+			 "again later",
 			 message->id, canonical->title, log_clean(buf_span(address)));
 		message_fail(message, SUBMIT_DEFER, "4.3.0", "Error: queue file write error");
 		return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * postdrop: puts a message of a local user into maildrop. Run by sendmail, set-gid to the group that
- * may write there; its caller may be anybody, with any environment, descriptors, limits and
+ * postdrop: puts a message of a local user into maildrop. Run by sendmail, set-gid to the group
+ * that may write there; its caller may be anybody, with any environment, descriptors, limits and
  * signals, and what comes in on standard input is his. What it writes down of him is what the
  * kernel says: the file belongs to him. Manual: postdrop(1).
  *
@@ -126,7 +126,7 @@ static void clean_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Keeps what says where the configuration is; conf_load_command() checks whether it may be there. */
+/* Keeps what says where the configuration is; conf_load_command() checks if it may be there. */
 static void clean_environment(void)
 {
 	const char *directory = getenv("MAIL_CONFIG");
@@ -158,14 +158,16 @@ static void find_login(void)
 	if (entry != NULL)
 		(void)snprintf(state.login, sizeof(state.login), "%s", entry->pw_name);
 	else
-		(void)snprintf(state.login, sizeof(state.login), "uid:%lu", (unsigned long)getuid());
+		(void)snprintf(state.login, sizeof(state.login), "uid:%lu",
+			       (unsigned long)getuid());
 }
 
 static void check_user(void)
 {
 	struct buf error = BUF_INIT(TABLE_ERROR_BYTES);
-	struct match_list *list = match_open("authorized_submit_users",
-					     span_of(conf->authorized_submit_users), MATCH_STRING, 0, &error);
+	struct match_list *list =
+		match_open("authorized_submit_users", span_of(conf->authorized_submit_users),
+			   MATCH_STRING, 0, &error);
 
 	if (list == NULL)
 		end(EX_TEMPFAIL, "authorized_submit_users: %s", buf_str(&error));
@@ -196,8 +198,8 @@ static bool sender_fits(struct span pattern, struct span sender)
 static void check_sender(struct span sender)
 {
 	struct buf error = BUF_INIT(TABLE_ERROR_BYTES);
-	struct maps *maps = maps_open("local_login_sender_maps", span_of(conf->local_login_sender_maps),
-				      TABLE_FOLD, &error);
+	struct maps *maps = maps_open("local_login_sender_maps",
+				      span_of(conf->local_login_sender_maps), TABLE_FOLD, &error);
 	struct span patterns, pattern;
 	bool is_good = false;
 
@@ -317,7 +319,9 @@ static void copy_message(int fd)
 
 static void handle_signals(void)
 {
-	static const int signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGUSR1, SIGUSR2 };
+	static const int signals[] = {
+		SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGALRM, SIGUSR1, SIGUSR2
+	};
 
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
 		(void)sigaction(signals[i], &(struct sigaction){ .sa_handler = on_signal }, NULL);
@@ -346,7 +350,8 @@ static void commit_file(int fd)
 	if (fsync(fd) < 0)
 		end(EX_TEMPFAIL, "fsync: %s", strerror(errno));
 	for (;;) {
-		queue_id_make(id, conf->enable_long_queue_ids, clock_wall_now(), (unsigned)getpid());
+		queue_id_make(id, conf->enable_long_queue_ids, clock_wall_now(),
+			      (unsigned)getpid());
 		if (renameat2(state.dir, state.name, state.dir, id, RENAME_NOREPLACE) == 0)
 			break;
 		if (errno != EEXIST)
@@ -354,8 +359,9 @@ static void commit_file(int fd)
 	}
 	state.has_file = 0;
 	/*
-	 * The group may write to the directory but not read it, so it cannot be opened to be flushed; the
-	 * file's own journal entry, which the rename has changed, brings the name along.
+	 * The group may write to the directory but not read it, so it cannot be opened to be
+	 * flushed; the file's own journal entry, which the rename has changed, brings the name
+	 * along.
 	 */
 	if (fsync(fd) < 0) {
 		(void)unlinkat(state.dir, id, 0);

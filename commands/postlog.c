@@ -79,9 +79,9 @@ static void set_tag(const char *tag)
 	size_t length = 0;
 
 	for (; *tag != '\0' && length < sizeof(state.tag) - 1; tag++)
-		state.tag[length++] = ascii_is_print(*tag) && *tag != ' ' && *tag != '[' && *tag != ']'
-					      ? *tag
-					      : '_';
+		state.tag[length++] =
+			ascii_is_print(*tag) && *tag != ' ' && *tag != '[' && *tag != ']' ? *tag
+											  : '_';
 	state.tag[length] = '\0';
 }
 
@@ -92,8 +92,9 @@ static void open_service(void)
 			      conf->queue_directory, conf->postlog_service_name);
 
 	state.socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (state.socket >= 0 && (length >= (int)sizeof(address.sun_path) ||
-	    connect(state.socket, (struct sockaddr *)&address, sizeof(address)) < 0)) {
+	if (state.socket >= 0 &&
+	    (length >= (int)sizeof(address.sun_path) ||
+	     connect(state.socket, (struct sockaddr *)&address, sizeof(address)) < 0)) {
 		(void)close(state.socket);
 		state.socket = -1;
 	}
@@ -121,9 +122,11 @@ static void write_line(struct span line)
 	(void)buf_printf(&record, "%lld %c %s[%ld]: %s\n", (long long)clock_wall_now().us,
 			 priority->letter, state.tag, (long)getpid(), text);
 	if (state.socket < 0 || !send_record(buf_span(&record)))
-		syslog(LOG_MAIL | priority->syslog, "%s%s", log_severity_prefix(priority->severity), text);
+		syslog(LOG_MAIL | priority->syslog, "%s%s", log_severity_prefix(priority->severity),
+		       text);
 	if (state.has_terminal)
-		(void)fprintf(stderr, "%s: %s%s\n", state.tag, log_severity_prefix(priority->severity), text);
+		(void)fprintf(stderr, "%s: %s%s\n", state.tag,
+			      log_severity_prefix(priority->severity), text);
 	buf_done(&record);
 }
 
@@ -147,7 +150,8 @@ static void write_input(void)
 
 NORETURN static void usage(void)
 {
-	(void)fprintf(stderr, "usage: postlog [-iv] [-c config_dir] [-p priority] [-t tag] [text...]\n");
+	(void)fprintf(stderr,
+		      "usage: postlog [-iv] [-c config_dir] [-p priority] [-t tag] [text...]\n");
 	exit(1);
 }
 

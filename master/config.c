@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "conf/template.h"
 #include "conf/computed.h"
 
 enum { MESSAGES_MAX = 256 * 1024 };
@@ -82,7 +83,9 @@ const char *config_inside(const char *command)
 static void take_problem(void *context, const struct conf_problem *problem)
 {
 	struct config *config = context;
-	struct buf *out = problem->severity == CONF_IS_ERROR ? &config->errors : &config->notes;
+	struct buf *out = problem->severity == CONF_IS_ERROR     ? &config->errors
+			  : problem->severity == CONF_IS_WARNING ? &config->notes
+								 : &config->remarks;
 
 	(void)buf_printf(out, "%s\n", conf_problem_text(problem));
 }
@@ -165,7 +168,7 @@ static void check_program(struct config *config, const struct master_service *se
 	bool is_alone;
 
 	if (by != NULL) {
-		(void)buf_printf(&config->notes, "%s, line %d: %s needs no process here: %s\n",
+		(void)buf_printf(&config->remarks, "%s, line %d: %s needs no process here: %s\n",
 				 service->file, service->line, service->command, by);
 		return;
 	}
@@ -210,7 +213,7 @@ static char *find_daemons(struct config *config)
 	free(own);
 	if (!is_foreign)
 		return mem_dup_str(set);
-	(void)buf_printf(&config->notes, "daemon_directory = %s holds no programs of Postern: using %s\n",
+	(void)buf_printf(&config->remarks, "daemon_directory = %s holds no programs of Postern: using %s\n",
 			 set, POSTERN_DAEMON_DIRECTORY);
 	return mem_dup_str(POSTERN_DAEMON_DIRECTORY);
 }
@@ -274,6 +277,7 @@ bool config_read(struct config *config, const char *directory)
 	*config = (struct config){ .directory = directory };
 	buf_init(&config->errors, MESSAGES_MAX);
 	buf_init(&config->notes, MESSAGES_MAX);
+	buf_init(&config->remarks, MESSAGES_MAX);
 	conf_computed_reset();
 	if (!conf_dict_read(&config->main, main_cf, &report))
 		(void)buf_printf(&config->errors, "open %s: %s\n", main_cf, strerror(errno));
@@ -304,6 +308,7 @@ void config_free(struct config *config)
 	master_cf_done(&config->services);
 	buf_done(&config->errors);
 	buf_done(&config->notes);
+	buf_done(&config->remarks);
 	free(config->queue_directory);
 	free(config->daemon_directory);
 	*config = (struct config){ 0 };
@@ -321,4 +326,60 @@ struct conf_snapshot *config_snapshot(struct config *config, const struct master
 		return NULL;
 	}
 	return conf_snapshot_new(&scope, program, &report);
+}
+
+/* ---- what bounce says ---- */
+
+static void set_template(struct conf_snapshot *snapshot, size_t kind, const char *part,
+			 struct span value)
+{
+	char *name = mem_printf("template.%s.%s", conf_template_names[kind], part);
+
+	conf_snapshot_extra_set(snapshot, name, value);
+	free(name);
+}
+
+/* The administrator's templates; a file that is not there or wrong leaves the built-in ones. */
+static void read_templates(struct config *config, const char *path,
+			   struct conf_templates *templates)
+{
+	struct conf_report report = { take_problem, config, 0 };
+	struct buf text;
+
+	conf_templates_init(templates);
+	if (*path == '\0')
+		return;
+	if (!conf_file_read(path, &text)) {
+		(void)buf_printf(&config->notes, "open %s: %s\n", path, strerror(errno));
+		return;
+	}
+	conf_templates_parse(templates, buf_span(&text), path, &report);
+	buf_done(&text);
+}
+
+void config_add_templates(struct config *config, const struct master_service *service,
+			  struct conf_snapshot *snapshot)
+{
+	struct conf_scope scope = scope_of(config, service);
+	const char *path = config_value(config, service, "bounce_template_file");
+	struct conf_templates templates;
+
+	read_templates(config, path, &templates);
+	for (size_t i = 0; i < CONF_TEMPLATE_COUNT; i++) {
+		const struct conf_template *template = &templates.list[i];
+		struct buf text = BUF_INIT(CONF_VALUE_MAX);
+		char error[CONF_EXPAND_ERROR_MAX];
+
+		if (!conf_template_expand(template, &scope, &text, error))
+			(void)buf_printf(&config->notes, "%s: %s_template: %s\n", path,
+					 conf_template_names[i], error);
+		set_template(snapshot, i, "charset", span_of(template->charset));
+		set_template(snapshot, i, "from", span_of(template->from));
+		set_template(snapshot, i, "subject", span_of(template->subject));
+		set_template(snapshot, i, "postmaster_subject",
+			     span_of(template->postmaster_subject));
+		set_template(snapshot, i, "text", buf_span(&text));
+		buf_done(&text);
+	}
+	conf_templates_done(&templates);
 }

@@ -17,7 +17,8 @@ struct config {
 	struct conf_dict main;
 	struct master_cf services;
 	struct buf errors; /* one line each; empty when it is good */
-	struct buf notes;  /* warnings and notes, one line each */
+	struct buf notes;  /* warnings, one line each */
+	struct buf remarks; /* what is different here and needs no action, one line each */
 
 	/* Looked up. */
 	char *queue_directory, *daemon_directory;
@@ -52,5 +53,9 @@ const char *config_inside(const char *command);
 /* The snapshot of a service, to be completed by the caller. NULL with a line in `errors`. */
 struct conf_snapshot *config_snapshot(struct config *config, const struct master_service *service,
 				      struct buf *errors);
+
+/* Adds the words of notifications, expanded, for the bounce service: "template.failure.text" ... */
+void config_add_templates(struct config *config, const struct master_service *service,
+			  struct conf_snapshot *snapshot);
 
 #endif

@@ -134,6 +134,8 @@ static int make_snapshot(struct wanted *wanted, const char *listeners)
 	set_number(snapshot, "results_fd", 7);
 	if (wanted->is_log)
 		set_number(snapshot, "log_fd", 6);
+	if (strcmp(wanted->program, "bounce") == 0)
+		config_add_templates(config, entry, snapshot);
 	if (strcmp(wanted->program, "qmgr") == 0) {
 		set_text(snapshot, "secret", state.secret);
 		set_process_limits(snapshot);
@@ -326,16 +328,20 @@ static void answer(struct control *control, unsigned code, const char *text)
 	ipc_attach(&control->channel, -1);
 }
 
-static void log_lines(struct span text, bool is_error)
+/* Each line of `text` by itself: `say` is log_info(), log_warn() or log_error(). */
+static void log_lines(struct span text, void (*say)(const char *format, ...))
 {
 	struct span line;
 
-	while (span_line(&text, &line)) {
-		if (is_error)
-			log_error("%.*s", SPAN_ARG(line));
-		else
-			log_warn("%.*s", SPAN_ARG(line));
-	}
+	while (span_line(&text, &line))
+		say("%.*s", SPAN_ARG(line));
+}
+
+static void log_problems(const struct config *config)
+{
+	log_lines(buf_span(&config->remarks), log_info);
+	log_lines(buf_span(&config->notes), log_warn);
+	log_lines(buf_span(&config->errors), log_error);
 }
 
 /* 0 with nothing in `error` when the new configuration is on its way. */
@@ -345,13 +351,13 @@ static bool reload(struct buf *error)
 
 	if (!config_read(config, state.directory)) {
 		(void)buf_add(error, buf_span(&config->errors));
-		log_lines(buf_span(&config->errors), true);
+		log_problems(config);
 		log_error("reload: the new configuration is not used; the old one goes on");
 		config_free(config);
 		free(config);
 		return false;
 	}
-	log_lines(buf_span(&config->notes), false);
+	log_problems(config);
 	state.config = config;
 	log_info("reload -- version %s, configuration %s", conf->mail_version, state.directory);
 	if (!apply_config(config, error)) {
@@ -649,7 +655,7 @@ static void start_services(void)
 
 	watch_signals();
 	open_control();
-	log_lines(buf_span(&state.config->notes), false);
+	log_problems(state.config);
 	log_info("daemon started -- version %s, configuration %s", conf->mail_version,
 		 state.directory);
 	if (!apply_config(state.config, &error)) {

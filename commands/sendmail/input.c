@@ -46,7 +46,8 @@ bool input_next(struct input *input, struct input_line *ret)
 	while (!(has_end = span_chr(buffered(input), '\n', &at)) && !input->is_at_end &&
 	       buffered(input).n < INPUT_BYTES)
 		read_more(input);
-	*ret = (struct input_line){ .text = buffered(input), .is_first = input->is_start,
+	*ret = (struct input_line){ .text = buffered(input),
+				    .is_first = input->is_start,
 				    .has_end = has_end };
 	if (!has_end) {
 		/* A last line without line end, or one that is too long to wait for it. */

@@ -19,7 +19,8 @@ void recipients_add_list(struct submission *submission, struct span list)
 	while (addr_list_next(&reader, &item)) {
 		buf_reset(&address);
 		if (addr_item_internal(&address, &item) && address.length > 0)
-			submission_add_rcpt(submission, arena_span(&submission->arena, buf_span(&address)));
+			submission_add_rcpt(submission,
+					    arena_span(&submission->arena, buf_span(&address)));
 	}
 	buf_done(&address);
 }

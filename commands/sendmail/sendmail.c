@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * sendmail: the command that programs send mail with; mailq and newaliases are links to it. Runs as
- * its caller and has no privilege: postdrop, postqueue and postalias do the work. Manual: sendmail(1).
+ * its caller and has no privilege: postdrop, postqueue and postalias do the work. Manual:
+ * sendmail(1).
  */
 
 #include <errno.h>
@@ -19,14 +20,22 @@
 #include "mail/dsn.h"
 #include "queue/envelope.h"
 
-enum mode { MODE_DELIVER, MODE_QUEUE, MODE_ALIASES, MODE_SMTP, MODE_DAEMON, MODE_FLUSH, MODE_NOTHING };
+enum mode {
+	MODE_DELIVER,
+	MODE_QUEUE,
+	MODE_ALIASES,
+	MODE_SMTP,
+	MODE_DAEMON,
+	MODE_FLUSH,
+	MODE_NOTHING
+};
 
 static struct {
 	enum mode mode;
-	const char *directory; /* -C */
-	const char *sender;    /* -f, or NULL */
-	const char *full_name; /* -F, or NULL */
-	const char *flush_id;  /* -qI */
+	const char *directory;  /* -C */
+	const char *sender;     /* -f, or NULL */
+	const char *full_name;  /* -F, or NULL */
+	const char *flush_id;   /* -qI */
 	const char *flush_site; /* -qR */
 	bool takes_recipients;
 	bool keeps_dots;
@@ -76,8 +85,9 @@ static void set_option(const char *text)
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (span_is_nocase(span_trim(name), names[i].name))
-			options.flags = parse_yes(span_trim(value)) ? options.flags | names[i].flag
-								    : options.flags & ~names[i].flag;
+			options.flags = parse_yes(span_trim(value))
+						? options.flags | names[i].flag
+						: options.flags & ~names[i].flag;
 }
 
 static void set_mode(enum mode mode)
@@ -174,7 +184,8 @@ static void parse_options(int argc, char **argv)
 	int option;
 
 	opterr = 1;
-	while ((option = getopt(argc, argv, "A:B:C:F:GIL:N:O:R:UV:X:b:ce:f:h:imno:p:q::r:tvx")) != -1)
+	while ((option = getopt(argc, argv, "A:B:C:F:GIL:N:O:R:UV:X:b:ce:f:h:imno:p:q::r:tvx")) !=
+	       -1)
 		switch (option) {
 		case 'B': set_body_type(optarg); break;
 		case 'C': set_directory(optarg); break;
@@ -192,9 +203,18 @@ static void parse_options(int argc, char **argv)
 		case 'q': set_flush(optarg != NULL ? optarg : ""); break;
 		case 't': options.takes_recipients = true; break;
 		case 'v': options.verbosity++; break;
-		case 'A': case 'G': case 'L': case 'U': case 'X': case 'c': case 'e':
-		case 'h': case 'm': case 'n': case 'p': case 'x':
-			break; /* of sendmail's, without use here */
+		case 'A':
+		case 'G':
+		case 'L':
+		case 'U':
+		case 'X':
+		case 'c':
+		case 'e':
+		case 'h':
+		case 'm':
+		case 'n':
+		case 'p':
+		case 'x': break; /* of sendmail's, without use here */
 		default: usage();
 		}
 }
@@ -236,7 +256,8 @@ static char *passwd_name(void)
 	const struct passwd *entry = getpwuid(getuid());
 	struct buf name = BUF_INIT(512);
 
-	for (const char *p = entry != NULL ? entry->pw_gecos : ""; *p != '\0' && *p != ',' && *p != ';' && *p != '%'; p++) {
+	for (const char *p = entry != NULL ? entry->pw_gecos : "";
+	     *p != '\0' && *p != ',' && *p != ';' && *p != '%'; p++) {
 		if (*p == '&') {
 			(void)buf_char(&name, ascii_upper(entry->pw_name[0]));
 			(void)buf_text(&name, entry->pw_name + 1);
@@ -269,7 +290,8 @@ NORETURN static void run(const char *directory, const char *command, char **argv
 	char *path = mem_printf("%s/%s", directory, command);
 
 	(void)execv(path, argv);
-	fail(errno == ENOENT ? EX_UNAVAILABLE : EX_OSERR, "cannot run %s: %s", path, strerror(errno));
+	fail(errno == ENOENT ? EX_UNAVAILABLE : EX_OSERR, "cannot run %s: %s", path,
+	     strerror(errno));
 }
 
 NORETURN static void run_postqueue(const char *option, const char *value)
@@ -330,8 +352,10 @@ static void deliver(int argc, char **argv)
 	for (int i = 0; i < argc; i++)
 		recipients_add_list(&submission, span_of(argv[i]));
 	if (submission.rcpt_count == 0 && !options.takes_recipients)
-		fail(EX_USAGE, "%s(%lu): Recipient addresses must be specified on the command line or "
-			       "via the -t option", options.login, (unsigned long)getuid());
+		fail(EX_USAGE,
+		     "%s(%lu): Recipient addresses must be specified on the command line or "
+		     "via the -t option",
+		     options.login, (unsigned long)getuid());
 	if ((options.flags & ENVELOPE_VERIFY_ONLY) != 0) {
 		submit_nothing(&submission);
 		return;

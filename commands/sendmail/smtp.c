@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * sendmail -bs: SMTP on standard input and output, for mail programs that submit in that way. A
- * small server of its own, with the caller's rights and nobody else's: what it takes goes the way of all
- * local mail, through postdrop. RFC 5321, RFC 3461 (parameters).
+ * small server of its own, with the caller's rights and nobody else's: what it takes goes the way
+ * of all local mail, through postdrop. RFC 5321, RFC 3461 (parameters).
  */
 
 #include <stdio.h>
@@ -68,7 +68,9 @@ static void reply_bad_args(enum smtp_cmd_status status)
 {
 	switch (status) {
 	case SMTP_CMD_BAD_ADDRESS: reply("501 5.1.7 Bad address syntax"); return;
-	case SMTP_CMD_NEEDS_UTF8: reply("553 5.6.7 Must declare SMTPUTF8 to use this address"); return;
+	case SMTP_CMD_NEEDS_UTF8:
+		reply("553 5.6.7 Must declare SMTPUTF8 to use this address");
+		return;
 	case SMTP_CMD_TOO_BIG: reply("552 5.3.4 Message size exceeds fixed limit"); return;
 	case SMTP_CMD_UNKNOWN:
 	case SMTP_CMD_TOO_MANY: reply("555 5.5.4 Unsupported parameter"); return;
@@ -184,9 +186,9 @@ static const struct {
 	const char *verb;
 	void (*run)(struct span args);
 } commands[] = {
-	{ "HELO", on_helo }, { "EHLO", on_ehlo }, { "MAIL", on_mail }, { "RCPT", on_rcpt },
-	{ "DATA", on_data }, { "RSET", on_rset }, { "NOOP", on_noop }, { "VRFY", on_vrfy },
-	{ "QUIT", on_quit },
+	{ "HELO", on_helo }, { "EHLO", on_ehlo }, { "MAIL", on_mail },
+	{ "RCPT", on_rcpt }, { "DATA", on_data }, { "RSET", on_rset },
+	{ "NOOP", on_noop }, { "VRFY", on_vrfy }, { "QUIT", on_quit },
 };
 
 static void run_command(struct span line)

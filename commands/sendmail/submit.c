@@ -150,9 +150,9 @@ static bool read_line(struct input *input, struct line_ends *ends, struct input_
 		return false;
 	if (!ends->is_decided && ret->has_end) {
 		ends->is_decided = true;
-		ends->keeps_cr = strcmp(conf->sendmail_fix_line_endings, "never") == 0 ||
-				 (strcmp(conf->sendmail_fix_line_endings, "strict") == 0 &&
-				  !ret->is_crlf);
+		ends->keeps_cr =
+			strcmp(conf->sendmail_fix_line_endings, "never") == 0 ||
+			(strcmp(conf->sendmail_fix_line_endings, "strict") == 0 && !ret->is_crlf);
 	}
 	if (ret->is_crlf && ends->keeps_cr)
 		ret->text.n++;
@@ -184,8 +184,7 @@ static bool read_head(const struct submission *submission, struct input *input,
 
 		if (submission->ends_at_dot && is_lone_dot(&line))
 			return false;
-		if (!buf_add(ret_head, line.text) ||
-		    (line.has_end && !buf_text(ret_head, "\r\n")))
+		if (!buf_add(ret_head, line.text) || (line.has_end && !buf_text(ret_head, "\r\n")))
 			fail(EX_DATAERR, "message header section too big");
 		if (!is_header && line.has_end)
 			return true;

@@ -47,19 +47,22 @@ static void close_others(int keep, int other)
 	(void)close_range((unsigned)high + 1, ~0U, 0);
 }
 
-/* What a kernel without Landlock does not give, the path rules of openat2() and the uid do. */
+/*
+ * Nothing outside of the directory from here on. Only from its second version on does Landlock
+ * allow a rename from tmp/ to new/; without it the uid and the monitor's look at paths must do.
+ */
 static void confine_to(int dir_fd)
 {
-	/* From tmp/ to new/ is a link between directories: without REFER (ABI 2) none is possible. */
-	static const uint64_t refer = 1u << 13;
-	static const uint64_t all = ((LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1) | refer;
+	static const uint64_t all = (LANDLOCK_ACCESS_FS_REFER << 1) - 1;
 	struct landlock_ruleset_attr rules = { .handled_access_fs = all };
-	struct landlock_path_beneath_attr beneath = { .allowed_access = all & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE,
-						      .parent_fd = dir_fd };
+	struct landlock_path_beneath_attr beneath = {
+		.allowed_access = all & ~(uint64_t)LANDLOCK_ACCESS_FS_EXECUTE,
+		.parent_fd = dir_fd,
+	};
+	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	int fd;
 
-	if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 2 ||
-	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+	if (version < 2 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return;
 	fd = (int)syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules), 0);
 	if (fd < 0)

@@ -235,6 +235,9 @@ void deliver_report(struct delivery *delivery, const struct msg_rcpt *rcpt,
 		.diagnostic_type = outcome.diagnostic_type,
 		.diagnostic = span_first(outcome.diagnostic, REASON_MAX),
 		.size = queue_message_size(&delivery->header),
+		.relay = span_first(outcome.relay.n > 0 ? outcome.relay
+							: span_of(delivery->agent->relay),
+				    512),
 	};
 
 	if (buf_span(&delivery->outcomes).n + OUTCOME_MAX > OUTCOMES_MAX)

@@ -86,12 +86,6 @@ static enum table_status remove_key(const char *name, unsigned flags, struct spa
 
 static const struct table_proxy proxy = { .lookup = lookup, .put = put, .remove = remove_key };
 
-void table_client_setup(void)
-{
-	table_client_settings();
-	table_set_proxy(&proxy);
-}
-
 static void warn(const char *text)
 {
 	log_warn("%s", text);
@@ -102,14 +96,28 @@ static void trace(const char *text)
 	log_info("%s", text);
 }
 
-void table_client_settings(void)
+static void apply_settings(void (*reading)(const char *path))
 {
 	struct table_settings settings = table_settings_default();
 
+	settings.reading = reading;
 	settings.warn = warn;
 	settings.trace = trace;
 	settings.db_create_buffer_bytes = (size_t)conf->berkeley_db_create_buffer_size;
 	settings.db_read_buffer_bytes = (size_t)conf->berkeley_db_read_buffer_size;
 	settings.lmdb_map_bytes = (size_t)conf->lmdb_map_size;
 	table_setup(&settings);
+}
+
+void table_client_settings(void)
+{
+	apply_settings(NULL);
+}
+
+void table_client_setup(void)
+{
+	/* What is loaded now is never looked at again from inside the jail: a change is seen by
+	 * inotify, and makes a new generation. */
+	apply_settings(service_watch_file);
+	table_set_proxy(&proxy);
 }

@@ -16,7 +16,10 @@ enum table_verb {
 	TABLE_VERB_NEXT,
 };
 
-/* From now on tables behind the proxy work; call it in prepare(), before tables are opened. */
+/*
+ * From now on tables behind the proxy work; call it in prepare(), before tables are opened. When
+ * a file that this program reads itself changes later, a new generation is asked for.
+ */
 void table_client_setup(void);
 
 /* In a daemon: all table_setup() wants of `conf`, and warnings to the log. */

@@ -10,7 +10,6 @@ enum envelope_flag {
 	ENVELOPE_VERIFY_ONLY = 1 << 2,   /* sendmail -bv: resolve, deliver nothing, report */
 	ENVELOPE_VERBOSE = 1 << 3,       /* sendmail -v: deliver and report */
 	ENVELOPE_PROBE = 1 << 4,         /* verify(8): ask the next hop, transfer nothing */
-	ENVELOPE_EXTRACT = 1 << 5,       /* sendmail -t: recipients are in the headers */
 	ENVELOPE_REQUIRETLS = 1 << 6,
 	ENVELOPE_VERP = 1 << 7,          /* verp_delims counts */
 	ENVELOPE_HOLD = 1 << 8,          /* goes to the hold queue at once */

@@ -32,7 +32,8 @@ static void write_pending(struct maildrop_writer *writer)
 	size_t done = 0;
 
 	while (writer->error == 0 && done < writer->out.length) {
-		ssize_t size = write(writer->fd, writer->out.data + done, writer->out.length - done);
+		ssize_t size =
+			write(writer->fd, writer->out.data + done, writer->out.length - done);
 
 		if (size < 0 && errno == EINTR)
 			continue;
@@ -82,8 +83,8 @@ int maildrop_write_end(struct maildrop_writer *writer)
 
 void maildrop_read_start(struct maildrop_reader *reader, int fd, bool is_file)
 {
-	*reader = (struct maildrop_reader){ .fd = fd, .is_file = is_file,
-					    .last = MAILDROP_ENVELOPE };
+	*reader =
+		(struct maildrop_reader){ .fd = fd, .is_file = is_file, .last = MAILDROP_ENVELOPE };
 	buf_init(&reader->in, SIZE_MAX / 4);
 }
 

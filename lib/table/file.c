@@ -77,6 +77,11 @@ static bool read_settled(int fd, struct buf *text, struct file_id *ret_id)
 bool file_read(const char *path, struct buf *ret_text, struct file_id *ret_id,
 	       struct buf *ret_error)
 {
+	const struct table_settings *settings = table_settings();
+
+	if (settings->reading != NULL)
+		settings->reading(path);
+
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	bool is_read = fd >= 0 && read_settled(fd, ret_text, ret_id);
 

@@ -111,6 +111,7 @@ void table_set_proxy(const struct table_proxy *proxy); /* borrowed for good */
 struct table_settings {
 	void (*warn)(const char *text); /* malformed lines and the like; NULL: said to nobody */
 	void (*trace)(const char *text); /* what debug: tables see; NULL: said to nobody */
+	void (*reading)(const char *path); /* each file that is read whole, before it is; or NULL */
 	size_t db_create_buffer_bytes; /* berkeley_db_create_buffer_size */
 	size_t db_read_buffer_bytes; /* berkeley_db_read_buffer_size */
 	size_t lmdb_map_bytes; /* lmdb_map_size */

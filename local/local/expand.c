@@ -202,7 +202,7 @@ static void expand_alias(struct run *run, const struct target *from, struct span
 	*target = *from;
 	target->alias = name;
 	target->has_unmatched = name.n < from->name.n;
-	target->rights = NULL;
+	target->rights = owner_of(run, span_of(maps_origin(local.aliases)));
 	take_owner(run, target);
 	if (deliver_destinations(run, target, FROM_ALIAS, text) == 0)
 		fail(run, target, "4.3.5", "alias without destination");

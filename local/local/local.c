@@ -41,6 +41,7 @@ static void prepare(void)
 {
 	table_client_settings();
 	table_client_setup();
+	owners_prepare();
 	local.aliases = open_maps("alias_maps", conf->alias_maps);
 	local.command_maps = open_maps("mailbox_command_maps", conf->mailbox_command_maps);
 	local.transport_maps = open_maps("mailbox_transport_maps", conf->mailbox_transport_maps);

@@ -12,6 +12,7 @@
  *     mailbox.c     the mailbox of a user
  *     act.c         file, Maildir and command, through the monitor
  *     forward.c     what is submitted anew
+ *     owners.c      whose rights an alias database gives
  *     rights.c      the monitor's rules: who may act
  */
 
@@ -171,6 +172,14 @@ void forward_add(struct run *run, const struct target *target);
 
 /* Submits all; reports for each. Then what was postponed. */
 void run_finish(struct run *run);
+
+/* ---- owners.c ---- */
+
+/* As root, in prepare(). */
+void owners_prepare(void);
+
+/* Whose rights destinations from this alias table ("type:name") have; NULL: default_privs. */
+const struct user *owner_of(struct run *run, struct span table);
 
 /* ---- rights.c ---- */
 

@@ -15,7 +15,7 @@
 
 #include "base/log.h"
 #include "services/bounce/notice.h"
-#include "services/bounce/template.h"
+#include "services/bounce/words.h"
 #include "conf/conf.h"
 #include "ipc/channel.h"
 #include "proc/service.h"
@@ -80,29 +80,9 @@ static void serve(int fd, const char *client)
 
 static void prepare(void)
 {
-	struct buf text = BUF_INIT(1024 * 1024);
-	const char *path = conf->bounce_template_file;
-	FILE *file;
-
-	if (*path == '\0')
-		return;
-	service_watch_file(path);
-	file = fopen(path, "re");
-	if (file == NULL) {
-		log_warn("open %s: %s; the built-in templates are used", path, strerror(errno));
-		return;
-	}
-	for (;;) {
-		char *room = buf_room(&text, 8192);
-		size_t size = room != NULL ? fread(room, 1, 8192, file) : 0;
-
-		if (size == 0)
-			break;
-		buf_grew(&text, size);
-	}
-	(void)fclose(file);
-	template_load(path, buf_span(&text));
-	buf_done(&text);
+	words_load();
+	if (*conf->bounce_template_file != '\0')
+		service_watch_file(conf->bounce_template_file);
 }
 
 static void start(void)

@@ -33,18 +33,18 @@ static const struct kind_row {
 	enum bounce_kind kind;
 	enum queue_dir log;
 	enum dsn_action wanted; /* what NOTIFY= must ask for */
-	enum template_kind template;
+	enum words_kind words;
 	const char *title;      /* in the log */
 	const char *class;      /* of notify_classes, for the postmaster's copy; or NULL */
 	bool is_log_kept;
 } kinds[] = {
-	{ BOUNCE_FAILURE, QUEUE_BOUNCE, DSN_FAILED, TEMPLATE_FAILURE, "non-delivery notification",
+	{ BOUNCE_FAILURE, QUEUE_BOUNCE, DSN_FAILED, WORDS_FAILURE, "non-delivery notification",
 	  "bounce", false },
-	{ BOUNCE_EXPIRED, QUEUE_DEFER, DSN_FAILED, TEMPLATE_FAILURE, "non-delivery notification",
+	{ BOUNCE_EXPIRED, QUEUE_DEFER, DSN_FAILED, WORDS_FAILURE, "non-delivery notification",
 	  "bounce", false },
-	{ BOUNCE_WARNING, QUEUE_DEFER, DSN_DELAYED, TEMPLATE_DELAY, "delay notification", "delay",
+	{ BOUNCE_WARNING, QUEUE_DEFER, DSN_DELAYED, WORDS_DELAY, "delay notification", "delay",
 	  true },
-	{ BOUNCE_TRACE, QUEUE_TRACE, DSN_DELIVERED, TEMPLATE_SUCCESS,
+	{ BOUNCE_TRACE, QUEUE_TRACE, DSN_DELIVERED, WORDS_SUCCESS,
 	  "delivery status notification", NULL, false },
 };
 
@@ -370,10 +370,10 @@ static void load_report(struct report *report, const struct kind_row *row, struc
 	report->is_utf8 = (flags & ENVELOPE_SMTPUTF8) != 0;
 	report->has_original = row->wanted == DSN_FAILED && is_small && !is_secret &&
 			       report->envelope.ret != RET_HDRS;
-	report->template = template_get(
+	report->words = words_get(
 		row->kind == BOUNCE_TRACE && (flags & (ENVELOPE_VERIFY_ONLY | ENVELOPE_VERBOSE)) != 0
-			? TEMPLATE_VERIFY
-			: row->template);
+			? WORDS_VERIFY
+			: row->words);
 	(void)snprintf(report->boundary, sizeof(report->boundary), "%s.%" PRId64 "/%.80s",
 		       report->id, clock_wall_now().us / 1000000, conf->myhostname);
 	load_outcomes(report, row, log, &offsets);

@@ -116,13 +116,14 @@ static void put_thread(const struct writer *w, const struct report *report)
 		put_line(w, "In-Reply-To: %s", buf_str(&id));
 		(void)buf_printf(&references, "%s%s", references.length > 0 ? " " : "",
 				 buf_str(&id));
-		/* A header line of one address each is folded for everybody. */
+		/* One on each line: nobody has to fold it. */
 		struct span all = buf_span(&references), one;
+		const char *before = "References: ";
 
-		put_span(w, SPAN("References:"));
 		while ((one = span_word(&all, " \t\r\n")).n > 0) {
-			put_span(w, SPAN("\r\n "));
+			put_span(w, span_of(before));
 			put_span(w, one);
+			before = "\r\n ";
 		}
 		put_span(w, SPAN("\r\n"));
 	}
@@ -134,7 +135,7 @@ static void put_thread(const struct writer *w, const struct report *report)
 void report_header(const struct report *report, const struct report_reader *reader,
 		   report_put_fn *put, void *context)
 {
-	const struct template *template = report->template;
+	const struct words *words = report->words;
 	struct writer w = { put, context };
 	struct buf to = BUF_INIT(4096);
 	char date[DATE_SIZE];
@@ -143,11 +144,11 @@ void report_header(const struct report *report, const struct report_reader *read
 	clean_controls(&to);
 	(void)date_rfc5322(clock_wall_now(), date);
 	put_line(&w, "Date: %s", date);
-	put_line(&w, "From: %s", template->from);
+	put_line(&w, "From: %s", words->from);
 	put_line(&w, "Subject: %s",
-		 reader->is_postmaster && template->postmaster_subject != NULL
-			 ? template->postmaster_subject
-			 : template->subject);
+		 reader->is_postmaster && *words->postmaster_subject != '\0'
+			 ? words->postmaster_subject
+			 : words->subject);
 	put_line(&w, "To: %s", buf_str(&to));
 	if (conf->enable_threaded_bounces)
 		put_thread(&w, report);
@@ -184,7 +185,17 @@ static void start_part(const struct writer *w, const struct report *report,
 	put_line(w, "%s", "");
 }
 
-static void put_notice_rcpt(const struct writer *w, const struct msg_outcome *outcome)
+/* A report of deliveries that went well, or of a probe, says who made them. */
+static void add_reason(const struct report *report, const struct msg_outcome *outcome,
+		       struct buf *out)
+{
+	if (report->kind == BOUNCE_TRACE && outcome->relay.n > 0 && !span_is(outcome->relay, "none"))
+		(void)buf_printf(out, "delivery via %.*s: ", SPAN_ARG(outcome->relay));
+	(void)buf_add(out, outcome->reason);
+}
+
+static void put_notice_rcpt(const struct writer *w, const struct report *report,
+			    const struct msg_outcome *outcome)
 {
 	struct buf text = BUF_INIT(TEXT_MAX);
 
@@ -197,7 +208,8 @@ static void put_notice_rcpt(const struct writer *w, const struct msg_outcome *ou
 		add_quoted(&text, outcome->orig_address);
 		(void)buf_text(&text, ">)");
 	}
-	(void)buf_printf(&text, ": %.*s", SPAN_ARG(outcome->reason));
+	(void)buf_text(&text, ": ");
+	add_reason(report, outcome, &text);
 	put_folded(w, &text);
 	buf_done(&text);
 }
@@ -205,25 +217,23 @@ static void put_notice_rcpt(const struct writer *w, const struct msg_outcome *ou
 static void put_notice(const struct writer *w, const struct report *report,
 		       const struct report_reader *reader)
 {
-	struct buf type = BUF_INIT(200), text = BUF_INIT(1024 * 1024);
-	const char *charset = report->template->charset;
+	struct buf type = BUF_INIT(200);
+	const char *charset = report->words->charset;
 
 	/* Reasons and addresses follow the words, and may hold UTF-8. */
 	if (strcmp(charset, "us-ascii") == 0)
 		charset = "utf-8";
 	(void)buf_printf(&type, "text/plain; charset=%s", charset);
 	start_part(w, report, "Notification", buf_str(&type), "8bit");
-	if (!reader->is_postmaster) {
-		template_expand(report->template, &text);
-		put_text(w, buf_span(&text));
-	}
+	if (!reader->is_postmaster)
+		put_text(w, span_of(report->words->text));
 	for (size_t i = 0; i < report->rcpt_count; i++)
 		if (report_has(reader, &report->rcpts[i])) {
-			put_notice_rcpt(w, &report->rcpts[i].outcome);
 			put_line(w, "%s", "");
+			put_notice_rcpt(w, report, &report->rcpts[i].outcome);
 		}
+	put_line(w, "%s", "");
 	buf_done(&type);
-	buf_done(&text);
 }
 
 /* "Name: type; value", folded. */
@@ -280,6 +290,7 @@ static void put_status_rcpt(const struct writer *w, const struct report *report,
 {
 	char own_type[80], type[20], date[DATE_SIZE];
 	struct clock_wall until = report->file->header.arrival;
+	struct buf reason = BUF_INIT(TEXT_MAX);
 
 	put_address_field(w, report, "Final-Recipient", outcome->address);
 	put_original_rcpt(w, outcome);
@@ -287,13 +298,15 @@ static void put_status_rcpt(const struct writer *w, const struct report *report,
 	put_line(w, "Status: %.*s", SPAN_ARG(outcome->status));
 	if (outcome->remote_mta.n > 0)
 		put_field(w, "Remote-MTA", "dns", outcome->remote_mta);
+	add_reason(report, outcome, &reason);
 	(void)snprintf(own_type, sizeof(own_type), "X-%s", conf->mail_name);
 	(void)snprintf(type, sizeof(type), "%.*s", SPAN_ARG(outcome->diagnostic_type));
 	if (outcome->diagnostic.n > 0)
 		put_field(w, "Diagnostic-Code", *type != '\0' ? type : own_type,
 			  outcome->diagnostic);
 	else
-		put_field(w, "Diagnostic-Code", own_type, outcome->reason);
+		put_field(w, "Diagnostic-Code", own_type, buf_span(&reason));
+	buf_done(&reason);
 	if (report->kind == BOUNCE_WARNING) {
 		until.us += (int64_t)conf->maximal_queue_lifetime * 1000000;
 		(void)date_rfc5322(until, date);

@@ -4,7 +4,7 @@
 
 /* The body of a notification: multipart/report (RFC 3462) with message/delivery-status (RFC 3464). */
 
-#include "services/bounce/template.h"
+#include "services/bounce/words.h"
 #include "ipc/bounce.h"
 #include "queue/file.h"
 
@@ -16,7 +16,7 @@ struct report_rcpt {
 struct report {
 	const char *id;
 	enum bounce_kind kind;
-	const struct template *template;
+	const struct words *words;
 	const struct queue_file *file;
 	struct msg_envelope envelope;
 	struct report_rcpt *rcpts;

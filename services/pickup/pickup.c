@@ -2,7 +2,8 @@
 /*
  * pickup: hands the mail in maildrop to cleanup. postdrop puts it there for local users, and
  * postsuper -r queue files. Runs when postdrop says that there is something, and by master's timer.
- * Runs as uid queue in the queue directory. Nothing in a file is trusted: it is a user's. Manual: pickup(8).
+ * Runs as uid queue in the queue directory. Nothing in a file is trusted: it is a user's. Manual:
+ * pickup(8).
  */
 
 #include <errno.h>
@@ -56,7 +57,9 @@ static enum pickup_result take(const char *name)
 			O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0)
-		return errno == ENOENT ? PICKUP_DONE : errno == ELOOP ? PICKUP_DAMAGED : PICKUP_LATER;
+		return errno == ENOENT	? PICKUP_DONE
+		       : errno == ELOOP ? PICKUP_DAMAGED
+					: PICKUP_LATER;
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1) {
 		(void)close(fd);
 		return PICKUP_DAMAGED;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The two kinds of files in maildrop, read strictly and handed on. What a submission says of who sent
- * it does not count: the owner of the file does.
+ * The two kinds of files in maildrop, read strictly and handed on. What a submission says of who
+ * sent it does not count: the owner of the file does.
  */
 
 #include "base/log.h"

@@ -23,7 +23,7 @@ def mta(make_mta):
     exits = "".join(f'exit{n}: "|exit {n}"\n' for n in range(64, 79))
     return make_mta(
         main={
-            "alias_maps": "hash:$config_directory/aliases",
+            "alias_maps": "hash:$config_directory/aliases, hash:$config_directory/owned",
             "alias_database": "hash:$config_directory/aliases",
             "transport_maps": "hash:$config_directory/transport",
             "recipient_delimiter": "+",
@@ -66,10 +66,18 @@ def mta(make_mta):
                 + exits
                 + 'signal: "|kill -9 $$"\n'
                 'self: self\n'
-                "dots: alice\n"
             ),
+            "hash:owned": f'owned "|id -un > {OUT}/owned"\n',
         },
     )
+
+
+def test_alias_owner(mta):
+    """A command of an alias has the rights of the owner of the database; local(8)."""
+    os.chown(mta.config / "owned.db", 5003, 5003)
+    with mta.settings(local_recipient_maps=""):
+        assert outcome(mta, "owned", "owned@example.test")["status"] == "sent"
+    assert (OUT / "owned").read_text() == "carol\n"
 
 
 def send(mta, name, text=None, **kw):

@@ -203,7 +203,7 @@ static int dir_fd = -1, queue_fd = -1;
 /* A message in a queue file, as cleanup makes it. */
 static void make_message(void)
 {
-	struct queue_writer writer;
+	struct queue_writer writer = { .fd = -1 };
 	struct msg_envelope envelope = { .sender = SPAN("a@b.test") };
 	struct msg_rcpt rcpt = { .address = SPAN("c@d.test") };
 
@@ -215,6 +215,7 @@ static void make_message(void)
 	queue_write_envelope(&writer, &envelope);
 	queue_write_rcpt(&writer, &rcpt);
 	CHECK_INT(queue_write_commit(&writer), 0);
+	buf_done(&writer.pending);
 	queue_fd = openat(dir_fd, "message", O_RDONLY | O_CLOEXEC);
 }
 
