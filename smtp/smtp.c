@@ -46,7 +46,6 @@ static struct maps *open_maps(const char *name, const char *list)
 static void prepare(void)
 {
 	is_lmtp = strcmp(service.program, "lmtp") == 0;
-	table_client_settings();
 	table_client_setup();
 	site_open(&site, TABLE_IN_JAIL);
 	hosts_prepare();
