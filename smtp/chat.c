@@ -33,6 +33,23 @@ static enum chat broken(struct session *session, enum chat chat)
 	return chat;
 }
 
+/* smtp_reply_filter: what the table says instead of this line, for servers that need it. */
+static struct span filter_line(struct span line)
+{
+	struct span better;
+
+	if (maps_is_empty(tables.reply_filter))
+		return line;
+	switch (maps_find(tables.reply_filter, NULL, line, false, &better)) {
+	case TABLE_FOUND: return better;
+	case TABLE_NOT_FOUND: return line;
+	case TABLE_ERROR:
+	case TABLE_PENDING: break;
+	}
+	log_warn("%s: %s", maps_title(tables.reply_filter), maps_error(tables.reply_filter));
+	return line;
+}
+
 enum chat chat_listen(struct session *session, int timeout_s, chat_line_fn *on_line, void *context)
 {
 	struct smtp_reply *reply = &session->reply;
@@ -50,6 +67,7 @@ enum chat chat_listen(struct session *session, int timeout_s, chat_line_fn *on_l
 		if (status == IO_EOF || status == IO_ERROR)
 			return broken(session, CHAT_LOST);
 		chat_trace(session, '<', line);
+		line = filter_line(line);
 		step = smtp_reply_line(reply, line);
 		if (status == IO_TOOLONG || step == SMTP_REPLY_BAD) {
 			reply->line_text = line;

@@ -46,7 +46,6 @@ static struct maps *open_maps(const char *name, const char *list)
 static void prepare(void)
 {
 	is_lmtp = strcmp(service.program, "lmtp") == 0;
-	table_client_settings();
 	table_client_setup();
 	site_open(&site, TABLE_IN_JAIL);
 	hosts_prepare();
@@ -61,6 +60,7 @@ static void prepare(void)
 	tables.body_checks = open_maps("body_checks", conf->smtp_body_checks);
 	tables.discard_ehlo = open_maps("discard_ehlo_keyword_address_maps",
 					conf->smtp_discard_ehlo_keyword_address_maps);
+	tables.reply_filter = open_maps("reply_filter", conf->smtp_reply_filter);
 	if (!target_port(span_of(conf->smtp_tcp_port), &tables.default_port))
 		fatal("smtp_tcp_port: %s is no port", conf->smtp_tcp_port);
 	agent.idle_ms = conf->smtp_connection_cache_time_limit * 1000;

@@ -33,7 +33,7 @@ extern bool is_lmtp;
 /* Opened before the jail; never NULL. */
 extern struct tables {
 	struct maps *generic, *header_checks, *mime_header_checks, *nested_header_checks;
-	struct maps *body_checks, *discard_ehlo;
+	struct maps *body_checks, *discard_ehlo, *reply_filter;
 	uint16_t default_port; /* smtp_tcp_port */
 } tables;
 extern struct site site; /* what is local here; own addresses */

@@ -30,6 +30,7 @@ static void prepare(void)
 	CHECK(conf_load_text(SPAN("compatibility_level = 3.6\nmyhostname = mail.example.test\n")));
 	tables.generic = tables.header_checks = tables.mime_header_checks = no_maps();
 	tables.nested_header_checks = tables.body_checks = tables.discard_ehlo = tables.generic;
+	tables.reply_filter = tables.generic;
 	tables.default_port = 25;
 }
 
