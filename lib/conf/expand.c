@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 
+#include <string.h>
+
 #include "conf/computed.h"
 
 enum {
@@ -21,6 +23,7 @@ struct expansion {
 	char *error;
 	conf_expand_seen_fn *seen;
 	void *context;
+	bool is_placed; /* the error says where */
 	int depth;
 	int steps;
 };
@@ -218,6 +221,23 @@ static bool expand_choice(struct expansion *x, struct span text, bool is_true, s
 	return expand(x, is_true == wants_true ? chosen : other, ret);
 }
 
+/* The value of a name; when it is broken, the error says where that one is set. */
+static bool expand_value(struct expansion *x, struct span name, const char *value, struct buf *ret)
+{
+	const struct conf_setting *setting;
+	size_t used;
+
+	if (expand(x, span_of(value), ret))
+		return true;
+	setting = conf_setting(x->scope, name);
+	used = strlen(x->error);
+	if (setting != NULL && !x->is_placed)
+		snprintf(x->error + used, CONF_EXPAND_ERROR_MAX - used, ", set as %.*s in %s, line %d,",
+			 SPAN_ARG(span_first(name, 60)), setting->file, setting->line);
+	x->is_placed = true;
+	return false;
+}
+
 /* Whether a name counts as true in ${name?...}: its value, before expansion, is not empty. */
 static bool expand_named(struct expansion *x, struct span name, struct span rest, struct buf *ret)
 {
@@ -227,13 +247,13 @@ static bool expand_named(struct expansion *x, struct span name, struct span rest
 		x->seen(x->context, name, value != NULL);
 	if (rest.n > 0) {
 		struct buf tested = BUF_INIT(CONF_VALUE_MAX);
-		bool is_good = value == NULL || expand(x, span_of(value), &tested);
+		bool is_good = value == NULL || expand_value(x, name, value, &tested);
 		bool is_true = buf_span(&tested).n > 0;
 
 		buf_done(&tested);
 		return is_good && expand_choice(x, rest, is_true, ret);
 	}
-	return value == NULL || expand(x, span_of(value), ret);
+	return value == NULL || expand_value(x, name, value, ret);
 }
 
 /* The inside of ${...} or $(...). */
