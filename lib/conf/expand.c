@@ -8,7 +8,6 @@
 #include "conf/expand.h"
 
 #include <stdio.h>
-
 #include <string.h>
 
 #include "conf/computed.h"
@@ -23,7 +22,7 @@ struct expansion {
 	char *error;
 	conf_expand_seen_fn *seen;
 	void *context;
-	bool is_placed; /* the error says where */
+	bool is_placed; /* the error says where, or nowhere in particular */
 	int depth;
 	int steps;
 };
@@ -330,10 +329,11 @@ static bool expand(struct expansion *x, struct span text, struct buf *ret)
 {
 	bool is_good;
 
-	if (x->depth >= DEPTH_MAX)
-		return fail(x, "parameters that refer to each other", text);
-	if (++x->steps > STEPS_MAX)
-		return fail(x, "too many references", text);
+	if (x->depth >= DEPTH_MAX || ++x->steps > STEPS_MAX) {
+		x->is_placed = true;
+		return fail(x, x->depth >= DEPTH_MAX ? "parameters that refer to each other"
+						     : "too many references", text);
+	}
 	x->depth++;
 	is_good = expand_text(x, text, ret);
 	x->depth--;
