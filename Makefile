@@ -167,7 +167,7 @@ conformance: all
 	@MAKE='$(MAKE)' SAN=$(SAN) CC='$(CC)' tests/conformance/installed $(ARGS)
 
 demo:
-	@MAKE='$(MAKE)' build-aux/demo start
+	@MAKE='$(MAKE)' PORT='$(PORT)' build-aux/demo start
 
 demo-stop:
 	@build-aux/demo stop

@@ -13,8 +13,9 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "conf/template.h"
+#include "conf/check.h"
 #include "conf/computed.h"
+#include "conf/template.h"
 
 enum { MESSAGES_MAX = 256 * 1024 };
 
@@ -201,6 +202,34 @@ static void check_values(struct config *config, const struct master_service *ser
 	}
 }
 
+static void check_protocols(struct config *config)
+{
+	const char *value = config_value(config, NULL, "inet_protocols");
+	struct span rest = span_of(value), word;
+	bool is_good = false;
+
+	while ((word = span_word(&rest, ", \t\r\n")).n > 0) {
+		is_good = span_is(word, "all") || span_is(word, "ipv4") || span_is(word, "ipv6");
+		if (!is_good)
+			break;
+	}
+	if (!is_good)
+		(void)buf_printf(&config->errors,
+				 "inet_protocols = %s: expected all, or ipv4 and ipv6 or one of them\n",
+				 value);
+}
+
+/* Names that have no effect are most often mistyped ones. */
+static void check_names(struct config *config)
+{
+	struct conf_report report = { take_problem, config, 0 };
+	struct conf_usage usage;
+
+	conf_usage_init(&usage, &config->main, &config->services);
+	conf_usage_report(&usage, true, true, &report);
+	conf_usage_done(&usage);
+}
+
 /* Daemon programs of another suite do not speak our language; ours are where we were installed. */
 static char *find_daemons(struct config *config)
 {
@@ -292,6 +321,8 @@ bool config_read(struct config *config, const char *directory)
 	look_up_ids(config);
 	check_queue_directory(config);
 	check_values(config, NULL);
+	check_protocols(config);
+	check_names(config);
 	add_builtins(config);
 	for (size_t i = 0; i < config->services.count; i++) {
 		if (config->services.services[i]->is_replaced)

@@ -8,6 +8,7 @@
 #include "conf/expand.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "conf/computed.h"
 
@@ -21,6 +22,7 @@ struct expansion {
 	char *error;
 	conf_expand_seen_fn *seen;
 	void *context;
+	bool is_placed; /* the error says where, or nowhere in particular */
 	int depth;
 	int steps;
 };
@@ -218,6 +220,23 @@ static bool expand_choice(struct expansion *x, struct span text, bool is_true, s
 	return expand(x, is_true == wants_true ? chosen : other, ret);
 }
 
+/* The value of a name; when it is broken, the error says where that one is set. */
+static bool expand_value(struct expansion *x, struct span name, const char *value, struct buf *ret)
+{
+	const struct conf_setting *setting;
+	size_t used;
+
+	if (expand(x, span_of(value), ret))
+		return true;
+	setting = conf_setting(x->scope, name);
+	used = strlen(x->error);
+	if (setting != NULL && !x->is_placed)
+		snprintf(x->error + used, CONF_EXPAND_ERROR_MAX - used, ", set as %.*s in %s, line %d,",
+			 SPAN_ARG(span_first(name, 60)), setting->file, setting->line);
+	x->is_placed = true;
+	return false;
+}
+
 /* Whether a name counts as true in ${name?...}: its value, before expansion, is not empty. */
 static bool expand_named(struct expansion *x, struct span name, struct span rest, struct buf *ret)
 {
@@ -227,13 +246,13 @@ static bool expand_named(struct expansion *x, struct span name, struct span rest
 		x->seen(x->context, name, value != NULL);
 	if (rest.n > 0) {
 		struct buf tested = BUF_INIT(CONF_VALUE_MAX);
-		bool is_good = value == NULL || expand(x, span_of(value), &tested);
+		bool is_good = value == NULL || expand_value(x, name, value, &tested);
 		bool is_true = buf_span(&tested).n > 0;
 
 		buf_done(&tested);
 		return is_good && expand_choice(x, rest, is_true, ret);
 	}
-	return value == NULL || expand(x, span_of(value), ret);
+	return value == NULL || expand_value(x, name, value, ret);
 }
 
 /* The inside of ${...} or $(...). */
@@ -310,10 +329,11 @@ static bool expand(struct expansion *x, struct span text, struct buf *ret)
 {
 	bool is_good;
 
-	if (x->depth >= DEPTH_MAX)
-		return fail(x, "parameters that refer to each other", text);
-	if (++x->steps > STEPS_MAX)
-		return fail(x, "too many references", text);
+	if (x->depth >= DEPTH_MAX || ++x->steps > STEPS_MAX) {
+		x->is_placed = true;
+		return fail(x, x->depth >= DEPTH_MAX ? "parameters that refer to each other"
+						     : "too many references", text);
+	}
 	x->depth++;
 	is_good = expand_text(x, text, ret);
 	x->depth--;

@@ -41,7 +41,7 @@ typedef void conf_expand_seen_fn(void *context, struct span name, bool is_known)
 
 enum {
 	CONF_VALUE_MAX = 1024 * 1024, /* bytes of an expanded value */
-	CONF_EXPAND_ERROR_MAX = 200,
+	CONF_EXPAND_ERROR_MAX = 500,
 };
 
 /*

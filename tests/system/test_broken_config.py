@@ -1,10 +1,11 @@
 """Broken configuration: what is said about it, and that a running system does not suffer."""
 
 import re
+import shutil
 import socket
 
 import pytest
-from mta import Instance, program
+from mta import program
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def complaint(instance, verb="check"):
     """The error lines of a command that must fail."""
     result = instance.control(verb)
     assert result.code == 1, result
-    return "\n".join(line for line in result.err.splitlines() if ": error: " in line)
+    return "\n".join(re.findall(r"(?m)^postern: (?:error|fatal): .*", result.err))
 
 
 WRONG_VALUES = [
@@ -30,12 +31,10 @@ WRONG_VALUES = [
     ("smtpd_timeout = soon", r'smtpd_timeout.*"soon".*expected.*(time|number)'),
     ("smtpd_timeout = 5x", r'smtpd_timeout.*"5x"'),
     ("message_size_limit = big", r'message_size_limit.*"big".*expected'),
-    ("message_size_limit = -1", r"message_size_limit.*-1.*(at least|between|expected|bound|range)"),
-    ("default_process_limit = 0", r"default_process_limit.*0.*(at least|between|expected|range)"),
+    ("message_size_limit = -1", r'message_size_limit.*"-1".*at least 0'),
+    ("default_process_limit = -5", r'default_process_limit.*"-5".*at least 0'),
     ("biff = maybe", r'biff.*"maybe".*(yes|no)'),
     ("smtpd_tls_security_level = sometimes", r'smtpd_tls_security_level.*"sometimes".*encrypt'),
-    ("myhostname = ${broken", r"myhostname.*(brace|\}|\$\{)"),
-    ("inet_protocols = ipv5", r'inet_protocols.*ipv5'),
 ]
 
 
@@ -75,6 +74,21 @@ def test_wrong_service(instance, entry, said):
     assert not instance.status()
 
 
+def test_broken_reference(instance):
+    """A value with a broken ${ is named with its line, whoever refers to it."""
+    main = instance.config / "main.cf"
+    instance.write("main.cf", main.read_text() + "relay_domains = ${broken\n")
+    place = rf"relay_domains in {main}, line {len(main.read_text().splitlines())}"
+    assert re.search(rf'truncated.*broken.*{place}', complaint(instance))
+
+
+def test_wrong_protocol(instance):
+    """inet_protocols is a list of known words."""
+    instance.main["inet_protocols"] = "ipv5"
+    instance.write_main()
+    assert re.search("inet_protocols = ipv5: expected all", complaint(instance))
+
+
 def test_typo(instance):
     """A name that is no parameter gets a warning with the nearest one that is."""
     main = instance.config / "main.cf"
@@ -100,7 +114,6 @@ def test_missing_program(instance, tmp_path):
     copy = tmp_path / "daemons"
     instance.main["daemon_directory"] = str(copy)
     instance.write_main()
-    import shutil
     shutil.copytree(programs, copy, symlinks=True)
     (copy / "smtpd").unlink()
     text = complaint(instance, "start")
@@ -170,9 +183,8 @@ def test_superuser_owner(instance):
     assert re.search("mail_owner.*root.*superuser", complaint(instance, "start"))
 
 
-def test_foreign_queue(instance):
-    """A queue directory that does not exist is made by start."""
-    assert isinstance(instance, Instance)
+def test_directories(instance):
+    """check makes the directories of the queue."""
     assert instance.check().code == 0
     for name in ("incoming", "deferred", "hold", "corrupt", "maildrop", "public", "private"):
         assert (instance.queue / name).is_dir()
