@@ -124,9 +124,11 @@ static void on_answer(struct event_fd *watch, unsigned events)
 
 static struct line *line_open(struct helper *helper)
 {
-	int fd = helper->line_count < LINES_MAX ? service_connect(helper->name, clock_in_ms(0)) : -1;
 	struct line *line;
+	int fd = -1;
 
+	if (helper->line_count < LINES_MAX)
+		fd = service_connect(helper->name, clock_in_ms(0));
 	if (fd < 0)
 		return NULL;
 	line = NEW(struct line);

@@ -107,7 +107,7 @@ void outcomes_add(struct message *message, enum queue_dir log, const struct msg_
 	}
 	batch->offsets[batch->count++] = outcome->offset;
 	if (log == QUEUE_DEFER)
-		site_add(message, outcome->address);
+		flush_add(message, outcome->address);
 	if (batch->outcomes.length >= BATCH_BYTES)
 		send_batch(message, log);
 }

@@ -39,7 +39,7 @@ static void prepare(void)
 		secret = (struct span){ NULL, 0 };
 	deliver_prepare_tokens(secret);
 	resolve_prepare();
-	site_prepare();
+	flush_prepare();
 }
 
 static void start(void)

@@ -108,7 +108,7 @@ struct message {
 	struct clock_wall activated;
 	int fd; /* read-only, with a shared lock, until the first delivery takes it; or -1 */
 
-	size_t next_at;    /* where the next portion begins in the envelope section; 0: at the start */
+	size_t next_at;    /* where the next portion begins in the envelope section, or 0 */
 	bool has_more;     /* recipients that are not loaded */
 	uint32_t unread;   /* about how many */
 	struct list portions;
@@ -118,7 +118,7 @@ struct message {
 	size_t busy;       /* how many entries agents have */
 	size_t appends;    /* questions to bounce under way */
 
-	bool has_log[QUEUE_DIR_COUNT]; /* of QUEUE_BOUNCE, _DEFER, _TRACE: there is something in it */
+	bool has_log[QUEUE_DIR_COUNT]; /* QUEUE_BOUNCE, _DEFER, _TRACE: something is in it */
 	bool must_defer;      /* something is left to do */
 	bool is_leaving;      /* postsuper wants it */
 	bool is_redirected;   /* the one recipient that replaces all has its route */
@@ -355,12 +355,12 @@ void outcomes_send(struct message *message);
 void outcomes_defer(struct portion *portion, struct rcpt *rcpt, const char *status,
 		    const char *reason);
 
-/* ---- site.c: what flush(8) is told ---- */
+/* ---- flush.c: what flush(8) is told ---- */
 
-void site_prepare(void);
+void flush_prepare(void);
 
 /* The message is deferred for a recipient at `address`. */
-void site_add(const struct message *message, struct span address);
+void flush_add(const struct message *message, struct span address);
 
 /* ---- finish.c: notifications, then the end of the file or its next try ---- */
 

@@ -14,24 +14,19 @@
 #include "mail/addr.h"
 #include "qmgr/qmgr.h"
 #include "queue/envelope.h"
-#include "route/setup.h"
+#include "route/site.h"
 
 enum { RCPTS_A_TURN = 100 };
 
-static struct route_setup normal, probe;
+static struct site site;
 static struct route found;
 static struct list turn; /* messages that go on at the next turn */
 static struct event_timer turn_timer;
 
 void resolve_prepare(void)
 {
-	struct buf error = BUF_INIT(4096);
-
 	table_client_setup();
-	if (!route_setup_open(&normal, false, TABLE_IN_JAIL, &error) ||
-	    !route_setup_open(&probe, true, TABLE_IN_JAIL, &error))
-		fatal("%s", buf_str(&error));
-	buf_done(&error);
+	site_open(&site, TABLE_IN_JAIL);
 	route_init(&found);
 	list_init(&turn);
 }
@@ -124,8 +119,7 @@ static bool resolve_one(struct portion *portion, struct rcpt *rcpt)
 		divert(portion, rcpt);
 		return true;
 	}
-	switch (route_setup_resolve((envelope->flags & ENVELOPE_PROBE) != 0 ? &probe : &normal,
-				    &message->lookup, envelope->sender, address, &found)) {
+	switch (site_resolve(&site, &message->lookup, envelope->sender, address, &found)) {
 	case ROUTE_PENDING:
 		return false;
 	case ROUTE_OK:

@@ -161,8 +161,21 @@ void scan_hint(const char *id)
 
 bool scan_one(const char *id)
 {
-	return message_activate(id, QUEUE_DEFERRED, false) != ACTIVATE_GONE ||
-	       message_activate(id, QUEUE_INCOMING, false) != ACTIVATE_GONE;
+	static const struct timespec now[2] = { { .tv_nsec = UTIME_OMIT },
+						{ .tv_nsec = UTIME_NOW } };
+
+	switch (message_activate(id, QUEUE_DEFERRED, false)) {
+	case ACTIVATE_OK:
+	case ACTIVATE_BUSY:
+		return true;
+	case ACTIVATE_FULL:
+		/* The next time deferred is gone through. */
+		(void)utimensat(queue_dirs.fds[QUEUE_DEFERRED], id, now, AT_SYMLINK_NOFOLLOW);
+		return true;
+	case ACTIVATE_GONE:
+		break;
+	}
+	return message_activate(id, QUEUE_INCOMING, false) != ACTIVATE_GONE;
 }
 
 void scan_resume(void)

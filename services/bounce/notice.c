@@ -364,16 +364,15 @@ static void load_report(struct report *report, const struct kind_row *row, struc
 	bool is_small = conf->bounce_size_limit == 0 ||
 			queue_message_size(&report->file->header) <=
 				(uint64_t)conf->bounce_size_limit;
+	bool is_asked_for = (flags & (ENVELOPE_VERIFY_ONLY | ENVELOPE_VERBOSE)) != 0;
 	bool is_secret = (flags & ENVELOPE_REQUIRETLS) != 0 && conf->requiretls_redact_dsn;
 	struct htab offsets = { .count = 0 };
 
 	report->is_utf8 = (flags & ENVELOPE_SMTPUTF8) != 0;
 	report->has_original = row->wanted == DSN_FAILED && is_small && !is_secret &&
 			       report->envelope.ret != RET_HDRS;
-	report->words = words_get(
-		row->kind == BOUNCE_TRACE && (flags & (ENVELOPE_VERIFY_ONLY | ENVELOPE_VERBOSE)) != 0
-			? WORDS_VERIFY
-			: row->words);
+	report->words = words_get(row->kind == BOUNCE_TRACE && is_asked_for ? WORDS_VERIFY
+									    : row->words);
 	(void)snprintf(report->boundary, sizeof(report->boundary), "%s.%" PRId64 "/%.80s",
 		       report->id, clock_wall_now().us / 1000000, conf->myhostname);
 	load_outcomes(report, row, log, &offsets);

@@ -189,7 +189,8 @@ static void start_part(const struct writer *w, const struct report *report,
 static void add_reason(const struct report *report, const struct msg_outcome *outcome,
 		       struct buf *out)
 {
-	if (report->kind == BOUNCE_TRACE && outcome->relay.n > 0 && !span_is(outcome->relay, "none"))
+	if (report->kind == BOUNCE_TRACE && outcome->relay.n > 0 &&
+	    !span_is(outcome->relay, "none"))
 		(void)buf_printf(out, "delivery via %.*s: ", SPAN_ARG(outcome->relay));
 	(void)buf_add(out, outcome->reason);
 }

@@ -2,7 +2,7 @@
 #ifndef BOUNCE_REPORT_H
 #define BOUNCE_REPORT_H
 
-/* The body of a notification: multipart/report (RFC 3462) with message/delivery-status (RFC 3464). */
+/* A notification: multipart/report (RFC 3462) with message/delivery-status (RFC 3464). */
 
 #include "services/bounce/words.h"
 #include "ipc/bounce.h"

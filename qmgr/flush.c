@@ -16,7 +16,7 @@
 static struct match_list *domains;
 static struct lookup lookup;
 
-void site_prepare(void)
+void flush_prepare(void)
 {
 	struct buf error = BUF_INIT(1000);
 
@@ -34,7 +34,7 @@ static void on_added(struct ask *ask, struct ipc_channel *answer)
 	free(ask);
 }
 
-void site_add(const struct message *message, struct span address)
+void flush_add(const struct message *message, struct span address)
 {
 	struct span domain = addr_split(address).domain;
 	struct msg_queue_command command = { .verb = QUEUE_SITE_ADD,
