@@ -54,7 +54,6 @@ static void prepare(void)
 	if (id_counter == MAP_FAILED)
 		fatal("mmap: %s", strerror(errno));
 	table_client_setup();
-	table_client_settings();
 	content_prepare();
 	head_prepare();
 	rewrite_prepare();

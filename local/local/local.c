@@ -39,7 +39,6 @@ static struct maps *open_maps(const char *title, const char *list)
 
 static void prepare(void)
 {
-	table_client_settings();
 	table_client_setup();
 	owners_prepare();
 	local.aliases = open_maps("alias_maps", conf->alias_maps);

@@ -91,7 +91,6 @@ static void prepare(void)
 		fatal("%s: %s", service.name, buf_str(&error));
 	buf_done(&error);
 	find_identity();
-	table_client_settings();
 	table_client_setup();
 	deliver_prepare("pipe_delivery_status_filter", conf->pipe_delivery_status_filter);
 }

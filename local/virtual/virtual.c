@@ -73,7 +73,6 @@ static struct maps *open_maps(const char *title, const char *list)
 
 static void prepare(void)
 {
-	table_client_settings();
 	table_client_setup();
 	state.mailboxes = open_maps("virtual_mailbox_maps", conf->virtual_mailbox_maps);
 	state.uids = open_maps("virtual_uid_maps", conf->virtual_uid_maps);

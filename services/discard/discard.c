@@ -12,7 +12,6 @@
 
 static void prepare(void)
 {
-	table_client_settings();
 	table_client_setup();
 	deliver_prepare("default_delivery_status_filter", conf->default_delivery_status_filter);
 }
