@@ -102,8 +102,9 @@ $(BUILD)/bin/$(1): $(call objects_of,$(call sources_of,$(1))) $(SAN_OBJECT) $(LI
 endef
 $(foreach p,$(DAEMONS) $(COMMANDS),$(eval $(call program_rule,$(p))))
 
-# Sources of a program that its unit test takes in: all but the one with main().
+# Sources of a program that its unit test or fuzz target takes in: all but the one with main().
 extra_cleanup_test := $(filter-out cleanup/cleanup.c,$(wildcard cleanup/*.c))
+extra_cleanup_fuzz := $(extra_cleanup_test)
 extra_smtp_test := $(filter-out smtp/smtp.c,$(wildcard smtp/*.c))
 
 .SECONDEXPANSION:
@@ -134,12 +135,14 @@ build/fuzz/libpostern.a: $(patsubst %.c,build/fuzz/%.o,$(LIB_SOURCES))
 	@rm -f $@
 	@ar rcs $@ $^
 
-build/fuzz/bin/%: build/fuzz/tests/fuzz/%_fuzz.o build/fuzz/libpostern.a
+build/fuzz/bin/%: build/fuzz/tests/fuzz/%_fuzz.o \
+		$$(patsubst %.c,build/fuzz/%.o,$$(extra_$$*_fuzz)) build/fuzz/libpostern.a
 	@mkdir -p $(@D)
 	@echo '  LINK $@'
 	@$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS_TABLES) $(LIBS_BASE)
 
-$(BUILD)/replay/%: $(BUILD)/tests/fuzz/%_fuzz.o $(BUILD)/tests/fuzz/replay.o $(LIBRARY)
+$(BUILD)/replay/%: $(BUILD)/tests/fuzz/%_fuzz.o $(BUILD)/tests/fuzz/replay.o \
+		$$(call objects_of,$$(extra_$$*_fuzz)) $(LIBRARY)
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_TABLES) $(LIBS_BASE)
 
