@@ -51,6 +51,13 @@ static struct {
 
 /* ---- ending ---- */
 
+NORETURN static void give_up(int status)
+{
+	if (state.has_file)
+		(void)unlinkat(state.dir, state.name, 0);
+	exit(status);
+}
+
 NORETURN static void end(int status, const char *format, ...) PRINTF_LIKE(2, 3);
 
 NORETURN static void end(int status, const char *format, ...)
@@ -58,13 +65,11 @@ NORETURN static void end(int status, const char *format, ...)
 	char text[LOG_LINE_MAX];
 	va_list args;
 
-	if (state.has_file)
-		(void)unlinkat(state.dir, state.name, 0);
 	va_start(args, format);
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	log_error("%s(%lu): %s", state.login, (unsigned long)getuid(), text);
-	exit(status);
+	give_up(status);
 }
 
 /* The name is set before the handlers are, and never changes: safe at any moment. */
@@ -307,6 +312,9 @@ static void copy_message(int fd)
 	}
 	if (item == MAILDROP_IO_ERROR)
 		end(EX_IOERR, "read: %s", strerror(errno));
+	/* sendmail gave up, and has said why. */
+	if (item == MAILDROP_DAMAGED && reader.is_cut)
+		give_up(EX_DATAERR);
 	if (item == MAILDROP_DAMAGED)
 		end(EX_DATAERR, "uncompleted or malformed message");
 	if (rcpts == 0)

@@ -203,6 +203,7 @@ static enum maildrop_item next(struct maildrop_reader *reader)
 	if (reader->is_ended)
 		return read_end(reader);
 	status = need(reader, 4);
+	reader->is_cut = status == MAILDROP_DAMAGED && waiting(reader).n == 0;
 	if (status != MAILDROP_END)
 		return status;
 	size = number_at(waiting(reader), 0);

@@ -55,6 +55,7 @@ struct maildrop_reader {
 	uint64_t size;    /* bytes taken */
 	enum maildrop_item last;
 	bool is_started, is_ended;
+	bool is_cut; /* with MAILDROP_DAMAGED: the input ended between two records */
 	struct msg_envelope envelope;
 	struct msg_rcpt rcpt;
 	struct msg_submit_data data;

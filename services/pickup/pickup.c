@@ -113,7 +113,7 @@ static void collect(void)
 
 	event_cancel(&state.pause);
 	do {
-		struct queue_walk walk;
+		struct queue_walk walk = { .stream = NULL };
 		char name[QUEUE_ID_MAX];
 
 		found = 0;
