@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "conf/check.h"
 #include "conf/computed.h"
+#include "table/maps.h"
 #include "conf/template.h"
 
 enum { MESSAGES_MAX = 256 * 1024 };
@@ -188,17 +189,41 @@ static void check_program(struct config *config, const struct master_service *se
 	free(path);
 }
 
+struct table_check {
+	const struct conf_scope *scope;
+	struct conf_report *report;
+};
+
+/*
+ * A table of a type that nobody has would end the programs that want it: better told now, of the
+ * setting itself and not of those that follow from it.
+ */
+static void check_table(void *context, const struct conf_param *param, struct span value,
+			bool is_stressed)
+{
+	const struct table_check *check = context;
+	const struct conf_setting *setting = conf_setting(check->scope, span_of(param->name));
+	struct buf error = BUF_INIT(1000);
+
+	(void)is_stressed;
+	if (param->type == CONF_TABLE && setting != NULL && !maps_check(value, &error))
+		conf_report(check->report, CONF_IS_ERROR, setting->file, setting->line, param->name,
+			    "%s: %s", param->name, buf_str(&error));
+	buf_done(&error);
+}
+
 static void check_values(struct config *config, const struct master_service *service)
 {
 	struct conf_report report = { take_problem, config, 0 };
 	enum conf_program program;
 	struct conf_scope scope = scope_of(config, service);
+	struct table_check check = { &scope, &report };
 
 	/* Without a service of its own the file is checked as the whole. */
 	if (service == NULL) {
-		conf_evaluate(&scope, CONF_EVERYBODY, &report, NULL, NULL);
+		conf_evaluate(&scope, CONF_EVERYBODY, &report, check_table, &check);
 	} else if (service->overrides.count > 0 && conf_program_find(service->command, &program)) {
-		conf_evaluate(&scope, 1u << program, &report, NULL, NULL);
+		conf_evaluate(&scope, 1u << program, &report, check_table, &check);
 	}
 }
 

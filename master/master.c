@@ -463,6 +463,9 @@ static void report_start(const char *error)
 static void finish(void)
 {
 	log_info("terminating");
+	/* Whoever hears that the system has stopped finds no port and no lock taken any more. */
+	units_close_sockets();
+	(void)flock(state.lock_fd, LOCK_UN);
 	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
 		if (state.controls[i].waits_for_end)
 			answer(&state.controls[i], 0, "");
@@ -486,6 +489,19 @@ static void give_up_start(const struct unit *unit)
 	begin_stop(true);
 }
 
+/* Who waits for a reload hears what does not come up; the rest runs, and it is tried again. */
+static void refuse_reload(const struct unit *unit)
+{
+	char text[512];
+
+	(void)snprintf(text, sizeof(text),
+		       "the service %s (%s) cannot start with this configuration; the log says why",
+		       unit->wanted.name, unit->wanted.program);
+	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
+		if (state.controls[i].waits_for_ready)
+			answer(&state.controls[i], 1, text);
+}
+
 /* Some unit has got or lost a process. */
 static void on_change(void)
 {
@@ -502,6 +518,8 @@ static void on_change(void)
 		give_up_start(unit_failing());
 		return;
 	}
+	if (unit_failing() != NULL)
+		refuse_reload(unit_failing());
 	if (!units_all_serve())
 		return;
 	report_start("");

@@ -383,6 +383,16 @@ void units_child_ended(pid_t pid, int status)
 
 /* ---- all of them ---- */
 
+void units_close_sockets(void)
+{
+	LIST_FOR(item, units_all()) {
+		struct unit *unit = CONTAINER_OF(item, struct unit, link);
+
+		sockets_mark(&unit->wanted.sockets);
+		sockets_sweep(&unit->wanted.sockets);
+	}
+}
+
 void units_drain(bool with_log)
 {
 	all.is_stopping = true;

@@ -77,6 +77,9 @@ void unit_forgive(struct unit *unit);
 /* No new generations; the running ones drain. */
 void unit_retire(struct unit *unit);
 
+/* Closes all sockets, so that nobody can connect to what is no longer there. */
+void units_close_sockets(void);
+
 void units_drain(bool with_log);
 void units_kill(void);
 

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/words.h"
+#include "table/backend.h"
 #include "table/maps_impl.h"
 
 enum { ADDRESS_MAX = 64 * 1024, MAPS_ERROR_MAX = 4096 };
@@ -37,6 +38,25 @@ struct maps *maps_open(const char *title, struct span list, unsigned flags, stru
 		maps->tables[maps->count++] = table;
 	}
 	return maps;
+}
+
+bool maps_check(struct span list, struct buf *ret_error)
+{
+	struct span word, type, rest;
+
+	while ((word = words_next(&list, WORDS_BLANK_OR_COMMA)).n > 0) {
+		if (!span_cut(word, ':', &type, &rest) || type.n == 0 || rest.n == 0) {
+			buf_printf(ret_error, "\"%.*s\" is no table: expected type:name",
+				   SPAN_ARG(word));
+			return false;
+		}
+		if (table_find_type(type) == NULL) {
+			buf_printf(ret_error, "\"%.*s\": unsupported table type: see postconf -m",
+				   SPAN_ARG(word));
+			return false;
+		}
+	}
+	return true;
 }
 
 void maps_close(struct maps *maps)

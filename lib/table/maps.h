@@ -24,6 +24,12 @@ struct maps;
 struct maps *maps_open(const char *title, struct span list, unsigned flags, struct buf *ret_error);
 void maps_close(struct maps *maps);
 
+/*
+ * Whether every word of a list is "type:name" with a type that this program, or proxymap, has;
+ * nothing is opened. False with the reason in *ret_error.
+ */
+MUST_USE bool maps_check(struct span list, struct buf *ret_error);
+
 bool maps_is_empty(const struct maps *maps);
 bool maps_have_changed(struct maps *maps); /* a file of any of the tables */
 const char *maps_error(const struct maps *maps); /* after TABLE_ERROR */

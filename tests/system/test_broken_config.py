@@ -33,6 +33,8 @@ WRONG_VALUES = [
     ("message_size_limit = big", r'message_size_limit.*"big".*expected'),
     ("message_size_limit = -1", r'message_size_limit.*"-1".*at least 0'),
     ("default_process_limit = -5", r'default_process_limit.*"-5".*at least 0'),
+    ("transport_maps = nosuchtype:/x", r'transport_maps.*"nosuchtype:/x".*unsupported table type'),
+    ("relay_recipient_maps = /etc/plain", r'relay_recipient_maps.*"/etc/plain".*type:name'),
     ("biff = maybe", r'biff.*"maybe".*(yes|no)'),
     ("smtpd_tls_security_level = sometimes", r'smtpd_tls_security_level.*"sometimes".*encrypt'),
 ]
