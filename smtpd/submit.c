@@ -51,26 +51,6 @@ static void lost_cleanup(struct session *s)
 	break_message(s, "451 4.3.0 Error: queue file write error");
 }
 
-static uint32_t options(void)
-{
-	static const struct {
-		const char *word;
-		unsigned option;
-	} words[] = {
-		{ "no_address_mappings", SUBMIT_NO_ADDRESS_MAPPINGS | SUBMIT_NO_BCC },
-		{ "no_header_body_checks", SUBMIT_NO_HEADER_BODY_CHECKS },
-		{ "no_milters", SUBMIT_NO_MILTERS },
-	};
-	struct span rest = span_of(conf->receive_override_options), word;
-	uint32_t found = 0;
-
-	while ((word = span_word(&rest, ", \t\r\n")).n > 0)
-		for (size_t i = 0; i < ARRAY_LEN(words); i++)
-			if (span_is_nocase(word, words[i].word))
-				found |= words[i].option;
-	return found;
-}
-
 static uint32_t flags(const struct session *s)
 {
 	const struct transaction *mail = &s->mail;
@@ -165,7 +145,7 @@ void submit_envelope(struct session *s)
 {
 	struct msg_envelope envelope = make_envelope(s);
 	struct buf record = BUF_INIT(IPC_RECORD_MAX);
-	struct msg_submit_open open = { .options = options(),
+	struct msg_submit_open open = { .options = submit_options(),
 					.size_hint = s->mail.mail.size_bytes };
 
 	s->has_envelope = true;

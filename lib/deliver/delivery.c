@@ -253,6 +253,18 @@ void deliver_report_all(struct delivery *delivery, const struct deliver_outcome 
 		deliver_report(delivery, &delivery->rcpts[i], outcome);
 }
 
+bool deliver_read_head(struct delivery *delivery, struct buf *head)
+{
+	struct deliver_outcome outcome;
+
+	if (queue_read_head(delivery->fd, &delivery->header, head))
+		return true;
+	log_warn("%s: cannot read the head: %s", delivery->id, strerror(errno));
+	outcome = deliver_deferred("4.3.0", SPAN("queue file read error"));
+	deliver_report_all(delivery, &outcome);
+	return false;
+}
+
 void deliver_hop_trouble(struct delivery *delivery, const char *status, struct span reason)
 {
 	(void)snprintf(delivery->hop_status, sizeof(delivery->hop_status), "%s", status);

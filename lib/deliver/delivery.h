@@ -84,6 +84,12 @@ struct deliver_outcome {
 void deliver_report(struct delivery *delivery, const struct msg_rcpt *rcpt,
 		    const struct deliver_outcome *outcome);
 
+/*
+ * The head of the message into `head`. When it cannot be read, everybody is deferred, it is
+ * logged why, and false is returned: the delivery is over.
+ */
+MUST_USE bool deliver_read_head(struct delivery *delivery, struct buf *head);
+
 /* deliver_report() of the same outcome for all recipients. */
 void deliver_report_all(struct delivery *delivery, const struct deliver_outcome *outcome);
 

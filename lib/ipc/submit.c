@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdio.h>
 
+#include "conf/conf.h"
 #include "proc/service.h"
 
 enum { SUBMIT_ID_BYTES = 32 };
@@ -38,4 +39,24 @@ bool submit_connect(struct ipc_channel *channel, const char *service_name, char 
 	}
 	(void)snprintf(queue_id, SUBMIT_ID_BYTES, "%.*s", SPAN_ARG(ready.queue_id));
 	return true;
+}
+
+uint32_t submit_options(void)
+{
+	static const struct {
+		const char *word;
+		uint32_t option;
+	} words[] = {
+		{ "no_address_mappings", SUBMIT_NO_ADDRESS_MAPPINGS | SUBMIT_NO_BCC },
+		{ "no_header_body_checks", SUBMIT_NO_HEADER_BODY_CHECKS },
+		{ "no_milters", SUBMIT_NO_MILTERS },
+	};
+	struct span rest = span_of(conf->receive_override_options), word;
+	uint32_t found = 0;
+
+	while ((word = span_word(&rest, ", \t\r\n")).n > 0)
+		for (size_t i = 0; i < ARRAY_LEN(words); i++)
+			if (span_is_nocase(word, words[i].word))
+				found |= words[i].option;
+	return found;
 }

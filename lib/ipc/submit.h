@@ -43,4 +43,7 @@ enum submit_result {
 MUST_USE bool submit_connect(struct ipc_channel *channel, const char *service_name, char *queue_id,
 			     struct clock_mono deadline);
 
+/* The options (SUBMIT_) that receive_override_options of this process asks for. */
+uint32_t submit_options(void);
+
 #endif

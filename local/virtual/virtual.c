@@ -225,15 +225,9 @@ static void deliver(struct delivery *delivery)
 {
 	struct buf head = BUF_INIT(HEAD_MAX);
 
-	if (queue_read_head(delivery->fd, &delivery->header, &head)) {
+	if (deliver_read_head(delivery, &head))
 		for (size_t i = 0; i < delivery->rcpt_count; i++)
 			deliver_one(delivery, &delivery->rcpts[i], buf_span(&head));
-	} else {
-		struct deliver_outcome outcome = deliver_deferred("4.3.0", SPAN("queue file read error"));
-
-		log_warn("%s: cannot read the head: %s", delivery->id, strerror(errno));
-		deliver_report_all(delivery, &outcome);
-	}
 	buf_done(&head);
 }
 

@@ -19,26 +19,6 @@ enum {
 		     ENVELOPE_VERBOSE | ENVELOPE_VERP,
 };
 
-static unsigned options(void)
-{
-	static const struct {
-		const char *word;
-		unsigned option;
-	} words[] = {
-		{ "no_address_mappings", SUBMIT_NO_ADDRESS_MAPPINGS | SUBMIT_NO_BCC },
-		{ "no_header_body_checks", SUBMIT_NO_HEADER_BODY_CHECKS },
-		{ "no_milters", SUBMIT_NO_MILTERS },
-	};
-	struct span rest = span_of(conf->receive_override_options), word;
-	unsigned found = 0;
-
-	while ((word = span_word(&rest, ", \t\r\n")).n > 0)
-		for (size_t i = 0; i < ARRAY_LEN(words); i++)
-			if (span_is_nocase(word, words[i].word))
-				found |= words[i].option;
-	return found;
-}
-
 /* ---- from postdrop ---- */
 
 static void open_submission(struct handover *handover, const struct msg_envelope *said, uid_t owner)
@@ -59,7 +39,7 @@ static void open_submission(struct handover *handover, const struct msg_envelope
 
 	log_info("%s: uid=%lu from=<%s>", handover->queue_id, (unsigned long)owner,
 		 log_clean(said->sender));
-	handover_open(handover, &envelope, options());
+	handover_open(handover, &envelope, submit_options());
 }
 
 enum pickup_result take_submission(int fd, const char *name, uid_t owner)
@@ -108,7 +88,7 @@ static bool open_requeued(struct handover *handover, const struct queue_file *fi
 	envelope.login_uid = (uint32_t)owner;
 	log_info("%s: uid=%lu from=<%s> orig_id=%s", handover->queue_id, (unsigned long)owner,
 		 log_clean(envelope.sender), handover->name);
-	handover_open(handover, &envelope, options() | SUBMIT_NO_BCC | SUBMIT_NO_MILTERS);
+	handover_open(handover, &envelope, submit_options() | SUBMIT_NO_BCC | SUBMIT_NO_MILTERS);
 	return true;
 }
 
