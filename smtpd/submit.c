@@ -141,23 +141,28 @@ static bool send_all_rcpts(struct session *s)
 	return is_sent;
 }
 
-void submit_envelope(struct session *s)
+/* False when it does not fit; a lost connection is noted by itself. */
+static bool send_envelope(struct session *s)
 {
 	struct msg_envelope envelope = make_envelope(s);
 	struct buf record = BUF_INIT(IPC_RECORD_MAX);
 	struct msg_submit_open open = { .options = submit_options(),
 					.size_hint = s->mail.mail.size_bytes };
+	bool is_encoded = msg_envelope_encode(&record, &envelope);
 
 	s->has_envelope = true;
-	if (!msg_envelope_encode(&record, &envelope)) {
-		break_message(s, "451 4.3.0 Error: queue file write error");
-	} else {
-		open.envelope = buf_span(&record);
-		if (IPC_SEND(&s->cleanup, submit_open, &open, -1, ipc_deadline()) != IPC_OK ||
-		    !send_all_rcpts(s))
-			lost_cleanup(s);
-	}
+	open.envelope = buf_span(&record);
+	if (is_encoded &&
+	    (IPC_SEND(&s->cleanup, submit_open, &open, -1, ipc_deadline()) != IPC_OK ||
+	     !send_all_rcpts(s)))
+		lost_cleanup(s);
 	buf_done(&record);
+	return is_encoded;
+}
+
+void submit_envelope(struct session *s)
+{
+	/* It goes out with the first content, so that cleanup wakes up once for both. */
 	if (s->mail.actions.prepended.length > 0)
 		submit_content(s, buf_span(&s->mail.actions.prepended));
 }
@@ -166,6 +171,8 @@ static void send_data(struct session *s, bool is_last)
 {
 	struct msg_submit_data data = { .bytes = buf_span(&s->content), .is_last = is_last };
 
+	if (!s->mail.is_broken && !s->has_envelope && !send_envelope(s))
+		break_message(s, "451 4.3.0 Error: queue file write error");
 	if (!s->mail.is_broken &&
 	    IPC_SEND(&s->cleanup, submit_data, &data, -1, ipc_deadline()) != IPC_OK)
 		lost_cleanup(s);
