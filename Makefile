@@ -77,7 +77,7 @@ PROGRAMS := $(addprefix $(BUILD)/bin/,$(DAEMONS) $(COMMANDS))
 LIBRARY := $(BUILD)/libpostern.a
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
 
-.PHONY: all clean unit style fuzz fuzz-replay check check-long fresh conformance \
+.PHONY: all bench clean unit style fuzz fuzz-replay check check-long fresh conformance \
 	demo demo-stop install install-man users
 all: $(PROGRAMS)
 
@@ -168,6 +168,10 @@ fresh:
 
 conformance: all
 	@MAKE='$(MAKE)' SAN=$(SAN) CC='$(CC)' tests/conformance/installed $(ARGS)
+
+# Beside Debian's Postfix, rounds interleaved: "make bench S=S1a,S3 N=3".
+bench: all
+	tests/bench/run '$(or $(S),S1a,S1b,S2a,S2b,S3)' '$(or $(N),3)' '$(or $(OUT),build/bench.md)'
 
 demo:
 	@MAKE='$(MAKE)' PORT='$(PORT)' build-aux/demo start
