@@ -122,6 +122,7 @@ unit: $(UNIT_TESTS)
 FUZZ_CC ?= clang
 T ?= 60
 FUZZ_NAMES := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+fuzz_objects_of = $(patsubst %.c,build/fuzz/%.o,$(1))
 FUZZ_FLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all -MMD -MP
 
@@ -131,12 +132,12 @@ build/fuzz/%.o: %.c
 	@$(FUZZ_CC) $(filter-out $(FORTIFY),$(CPPFLAGS_ALL)) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link \
 		-c -o $@ $<
 
-build/fuzz/libpostern.a: $(patsubst %.c,build/fuzz/%.o,$(LIB_SOURCES))
+build/fuzz/libpostern.a: $(call fuzz_objects_of,$(LIB_SOURCES))
 	@rm -f $@
 	@ar rcs $@ $^
 
 build/fuzz/bin/%: build/fuzz/tests/fuzz/%_fuzz.o \
-		$$(patsubst %.c,build/fuzz/%.o,$$(extra_$$*_fuzz)) build/fuzz/libpostern.a
+		$$(call fuzz_objects_of,$$(extra_$$*_fuzz)) build/fuzz/libpostern.a
 	@mkdir -p $(@D)
 	@echo '  LINK $@'
 	@$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS_TABLES) $(LIBS_BASE)

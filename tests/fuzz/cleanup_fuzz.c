@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "cleanup/cleanup.h"
 #include "conf/load.h"
 
@@ -21,13 +22,15 @@ static struct message message;
 
 static void start(void)
 {
-	char path[] = "/tmp/cleanup_fuzz.XXXXXX";
+	const char *place = getenv("TMPDIR");
+	char *path = mem_printf("%s/cleanup_fuzz.XXXXXX", place != NULL ? place : "/tmp");
 
 	if (mkdtemp(path) == NULL || chdir(path) < 0 || mkdir("incoming", 0700) < 0 ||
 	    mkdir("hold", 0700) < 0 ||
 	    !conf_load_text(SPAN("myhostname = mail.example.test\nstrict_8bitmime = yes\n"
 				 "header_checks = inline:{x=y}\nheader_size_limit = 100\n")))
 		abort();
+	free(path);
 	content_prepare();
 	head_prepare();
 	rewrite_prepare();
