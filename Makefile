@@ -5,6 +5,7 @@
 #   make check          install what the tests need, build, run the tests
 #   make check-long     the same with a minute of fuzzing for each parser
 #   make fresh          both in a new minimal Debian system of their own
+#   make probe          what a daemon that was taken over can do (as root)
 #   make unit, style, fuzz (T=seconds), fuzz-replay, conformance (ARGS="test_smtpd.py -k bdat")
 #   make install        into $(DESTDIR)$(prefix); make users makes the accounts
 #
@@ -78,7 +79,7 @@ LIBRARY := $(BUILD)/libpostern.a
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
 
 .PHONY: all bench clean unit style fuzz fuzz-replay check check-long fresh conformance \
-	demo demo-stop install install-man users
+	probe demo demo-stop install install-man users
 all: $(PROGRAMS)
 
 $(BUILD)/probe.mk: build-aux/probe.sh
@@ -116,6 +117,15 @@ $(BUILD)/unit/%: tests/unit/%.c $$(call objects_of,$$(extra_$$*)) $(LIBRARY)
 
 unit: $(UNIT_TESTS)
 	tests/unit/run $(UNIT_TESTS)
+
+# ---- what each jail refuses ----
+
+$(BUILD)/probe: tests/probe/probe.c $(LIBRARY)
+	@echo '  TEST $@'
+	@$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -MF $@.d -o $@ $< $(LIBRARY) $(LIBS_BASE)
+
+probe: $(BUILD)/probe
+	tests/probe/run $<
 
 # ---- fuzz targets: with libFuzzer by clang, and as plain programs that replay the corpora ----
 

@@ -207,7 +207,6 @@ int main(int argc, char **argv)
 	static const struct service_program program = {
 		.name = "cleanup",
 		.kind = SERVICE_WORKERS,
-		.jail = { JAIL_UID_QUEUE, JAIL_ROOT_QUEUE, JAIL_FILES | JAIL_UNIX },
 		.prepare = prepare,
 		.worker_start = worker_start,
 		.serve = serve,

@@ -153,22 +153,16 @@ static int make_snapshot(struct wanted *wanted, const char *listeners)
 	return fd;
 }
 
-/* The uid class that a client program runs with; its directory is for that group alone. */
-static gid_t client_group(const struct config *config, const char *client)
+/* The group that a program has once it is jailed; its directory is for that group alone. */
+static gid_t client_group(const struct config *config, const char *program)
 {
-	static const struct {
-		const char *client;
-		enum jail_uid uid;
-	} rows[] = {
-		{ "smtpd", JAIL_UID_NET }, { "smtp", JAIL_UID_NET }, { "lmtp", JAIL_UID_NET },
-		{ "error", JAIL_UID_NET }, { "discard", JAIL_UID_NET },
-		{ "local", JAIL_UID_NET }, { "virtual", JAIL_UID_NET }, { "pipe", JAIL_UID_NET },
-	};
+	char *worker = mem_printf("%s_worker", program);
+	const struct jail *jail = jail_find(worker);
 
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		if (strcmp(rows[i].client, client) == 0)
-			return config->ids[rows[i].uid].gid;
-	return config->ids[JAIL_UID_QUEUE].gid;
+	if (jail == NULL)
+		jail = jail_find(program);
+	free(worker);
+	return config->ids[jail != NULL && jail->uid != JAIL_UID_ROOT ? jail->uid : JAIL_UID_QUEUE].gid;
 }
 
 /* The directory where a program finds the sockets of others, and nothing else. */

@@ -78,7 +78,6 @@ int main(int argc, char **argv)
 	static const struct service_program program = {
 		.name = "smtp",
 		.kind = SERVICE_WORKERS,
-		.jail = { JAIL_UID_NET, JAIL_ROOT_OWN, JAIL_UNIX | JAIL_INET },
 		.prepare = prepare,
 		.serve = serve,
 	};

@@ -85,7 +85,6 @@ int main(int argc, char **argv)
 	static const struct service_program program = {
 		.name = "smtpd",
 		.kind = SERVICE_WORKERS,
-		.jail = { JAIL_UID_NET, JAIL_ROOT_OWN, JAIL_UNIX },
 		.prepare = prepare,
 		.worker_start = worker_start,
 		.serve = serve,

@@ -9,13 +9,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -32,6 +38,33 @@
 #define HAS_SANITIZER 0
 #endif
 
+static const struct {
+	const char *program;
+	struct jail jail;
+} rows[] = {
+#define JAIL(program, uid, root, calls) \
+	{ #program, { JAIL_UID_##uid, JAIL_ROOT_##root, calls } },
+#include "proc/jails.def"
+#undef JAIL
+};
+
+bool jail_row(size_t index, const char **ret_program, const struct jail **ret_jail)
+{
+	if (index >= ARRAY_LEN(rows))
+		return false;
+	*ret_program = rows[index].program;
+	*ret_jail = &rows[index].jail;
+	return true;
+}
+
+const struct jail *jail_find(const char *program)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (strcmp(rows[i].program, program) == 0)
+			return &rows[i].jail;
+	return NULL;
+}
+
 /* What every process needs on what it has open. */
 static const int calls_base[] = {
 	SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(pread64),
@@ -47,9 +80,9 @@ static const int calls_base[] = {
 	SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(getpid), SCMP_SYS(getppid),
 	SCMP_SYS(gettid), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid),
 	SCMP_SYS(getegid), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(signalfd4), SCMP_SYS(tgkill),
+	SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(signalfd4),
 	SCMP_SYS(restart_syscall), SCMP_SYS(sched_yield), SCMP_SYS(getrandom),
-	SCMP_SYS(prlimit64), SCMP_SYS(getrlimit), SCMP_SYS(setrlimit), SCMP_SYS(getrusage), SCMP_SYS(set_robust_list),
+	SCMP_SYS(getrlimit), SCMP_SYS(setrlimit), SCMP_SYS(getrusage), SCMP_SYS(set_robust_list),
 	SCMP_SYS(rseq), SCMP_SYS(sysinfo), SCMP_SYS(uname), SCMP_SYS(membarrier), SCMP_SYS(fstatfs),
 };
 
@@ -97,10 +130,24 @@ static void allow_memory(scmp_filter_ctx filter)
 			       SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 }
 
-static void filter_calls(const struct jail *jail, bool may_fork)
+/* Calls that may be about this process, and not about another. */
+static void allow_own(scmp_filter_ctx filter, const struct jail *jail)
 {
+	(void)seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
+			       SCMP_A0(SCMP_CMP_EQ, 0, 0));
+	/* abort() and raise(). Workers inherit this filter: jail_worker() has their number. */
+	if ((jail->calls & JAIL_FORK) != 0)
+		(void)seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 0);
+	else
+		(void)seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
+}
+
+static void filter_calls(const struct jail *jail)
+{
+	/* seccomp: jail_worker() adds a filter, and none was ever taken away. */
 	static const int calls_fork[] = { SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(fork),
-					  SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(kill) };
+					  SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(seccomp) };
 	static const int calls_connect[] = { SCMP_SYS(connect) };
 	static const int calls_bind[] = { SCMP_SYS(bind) };
 	scmp_filter_ctx filter;
@@ -116,9 +163,10 @@ static void filter_calls(const struct jail *jail, bool may_fork)
 	allow(filter, calls_base, ARRAY_LEN(calls_base));
 	allow_memory(filter);
 	allow_fstat(filter);
+	allow_own(filter, jail);
 	if ((jail->calls & JAIL_FILES) != 0)
 		allow(filter, calls_files, ARRAY_LEN(calls_files));
-	if (may_fork || (jail->calls & JAIL_FORK) != 0)
+	if ((jail->calls & JAIL_FORK) != 0)
 		allow(filter, calls_fork, ARRAY_LEN(calls_fork));
 	if ((jail->calls & (JAIL_UNIX | JAIL_INET)) != 0)
 		allow(filter, calls_connect, ARRAY_LEN(calls_connect));
@@ -133,6 +181,26 @@ static void filter_calls(const struct jail *jail, bool may_fork)
 	if (error < 0)
 		fatal("seccomp: %s", strerror(-error));
 	seccomp_release(filter);
+}
+
+/*
+ * Signals and abstract sockets know no root directory; Landlock keeps them in the family, where
+ * the kernel can do that (6.12). Beside this the filter refuses most of it.
+ */
+static void confine_scope(void)
+{
+	/* The structure and values of that version: the C library's header may be older. */
+	const struct {
+		uint64_t files, network, scoped;
+	} rules = { .scoped = 1 << 0 | 1 << 1 };
+	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, 1), ruleset;
+
+	if (version < 6)
+		return;
+	ruleset = syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules), 0);
+	if (ruleset < 0 || syscall(SYS_landlock_restrict_self, (int)ruleset, 0) < 0)
+		fatal("landlock: %s", strerror(errno));
+	(void)close((int)ruleset);
 }
 
 static void change_root(const struct jail *jail, const struct jail_place *place)
@@ -163,7 +231,7 @@ static void change_uid(const struct jail *jail, const struct jail_place *place)
 		fatal("root came back after setresuid %ld", (long)uid);
 }
 
-void jail_enter(const struct jail *jail, const struct jail_place *place, bool may_fork)
+void jail_enter(const struct jail *jail, const struct jail_place *place)
 {
 	struct rlimit no_core = { 0, 0 };
 
@@ -180,13 +248,46 @@ void jail_enter(const struct jail *jail, const struct jail_place *place, bool ma
 		return;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		fatal("prctl: %s", strerror(errno));
-	filter_calls(jail, may_fork);
+	confine_scope();
+	filter_calls(jail);
 }
 
+/* Where the low half of a call's first argument stands. */
+enum {
+	FIRST_ARGUMENT = offsetof(struct seccomp_data, args) +
+			 (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? sizeof(uint32_t) : 0)
+};
+
+#define BPF_EQUALS(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(value), yes, no)
+#define BPF_ALLOW BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define BPF_REFUSE BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
+#define BPF_REFUSE_CALL(call) BPF_EQUALS(SYS_##call, 0, 1), BPF_REFUSE
+
+/*
+ * A few instructions instead of libseccomp, since this runs for each worker. That the numbers are
+ * those of this architecture is what the template's filter has seen to.
+ */
 void jail_worker(const struct jail *jail)
 {
-	struct rlimit none = { 0, 0 };
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_REFUSE_CALL(clone),
+		BPF_REFUSE_CALL(clone3),
+#ifdef SYS_fork
+		BPF_REFUSE_CALL(fork),
+#endif
+		BPF_REFUSE_CALL(seccomp),
+		BPF_EQUALS(SYS_tgkill, 1, 0),
+		BPF_ALLOW,
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, FIRST_ARGUMENT),
+		BPF_EQUALS(getpid(), 0, 1),
+		BPF_ALLOW,
+		BPF_REFUSE,
+	};
+	struct sock_fprog filter = { ARRAY_LEN(code), code };
 
-	if ((jail->calls & (JAIL_ANY | JAIL_FORK)) == 0 && jail->uid != JAIL_UID_ROOT)
-		(void)setrlimit(RLIMIT_NPROC, &none);
+	if (HAS_SANITIZER || (jail->calls & JAIL_FORK) == 0)
+		return;
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) < 0)
+		fatal("seccomp: %s", strerror(errno));
 }

@@ -3,12 +3,13 @@
 #define PROC_JAIL_H
 
 /*
- * What a daemon may do once it has started. One table row a program, entered in one place
- * (jail_enter), tested by tests/probe. In a private instance run by an ordinary user there is
+ * What a daemon may do once it has started. One row of jails.def a program, entered in one
+ * place (jail_enter), tested by tests/probe. In a private instance run by an ordinary user there is
  * one uid and no chroot; the system call filter holds there too.
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 /* DESIGN: queue (mail_owner), net (network_owner), auth, secret; root for the few. */
@@ -26,7 +27,7 @@ enum jail_calls {
 	JAIL_UNIX = 1 << 0,  /* socket(AF_UNIX), connect: to the sockets in its directory */
 	JAIL_INET = 1 << 1,  /* socket(AF_INET, AF_INET6), bind, connect */
 	JAIL_FILES = 1 << 2, /* open, rename, link, unlink, fsync, lock ... */
-	JAIL_FORK = 1 << 3,  /* templates get it by themselves, workers lose it */
+	JAIL_FORK = 1 << 3,  /* templates of workers; the workers lose it */
 	JAIL_ANY = 1 << 4,   /* no filter: runs commands of users, which must not inherit one */
 };
 
@@ -35,6 +36,12 @@ struct jail {
 	enum jail_root root;
 	unsigned calls; /* enum jail_calls */
 };
+
+/* The row of a program, or NULL. */
+const struct jail *jail_find(const char *program);
+
+/* The same by number, for those who want all: false behind the last. */
+bool jail_row(size_t index, const char **ret_program, const struct jail **ret_jail);
 
 /* Numbers for this installation, from master. */
 struct jail_place {
@@ -48,10 +55,10 @@ struct jail_place {
 	} ids[JAIL_UIDS];
 };
 
-/* Enters it for good. Any failure is fatal. `may_fork`: templates of workers. */
-void jail_enter(const struct jail *jail, const struct jail_place *place, bool may_fork);
+/* Enters it for good. Any failure is fatal. */
+void jail_enter(const struct jail *jail, const struct jail_place *place);
 
-/* In a worker: takes away fork. Descriptors are limited by `max_fds` from here on; 0: as is. */
+/* In a worker, once: takes away fork, and signals to others, which its template may need. */
 void jail_worker(const struct jail *jail);
 
 #endif

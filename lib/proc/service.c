@@ -35,6 +35,7 @@ struct service service = { .results_fd = -1, .log_fd = -1 };
 
 static struct {
 	const struct service_program *program;
+	const struct jail *jail;
 	struct listeners listeners;
 	struct event_fd *accept_watches; /* LOOP */
 	struct ipc_channel master;
@@ -109,9 +110,9 @@ static void set_socket_prefix(bool is_in_own_root)
 			       service.is_chrooted ? "" : service.queue_directory, service.program);
 }
 
-static void load_place(const struct service_program *program)
+static void load_place(const struct jail *jail)
 {
-	bool is_own = program->jail.root == JAIL_ROOT_OWN;
+	bool is_own = jail->root == JAIL_ROOT_OWN;
 
 	service.name = extra("service");
 	service.type = extra("type");
@@ -120,7 +121,7 @@ static void load_place(const struct service_program *program)
 	service.maxproc = extra_number("maxproc", 0);
 	service.is_single_uid = strcmp(extra("single_uid"), "yes") == 0;
 	service.is_chrooted = strcmp(extra("chroot"), "yes") == 0 && !service.is_single_uid &&
-			      program->jail.root != JAIL_ROOT_NONE;
+			      jail->root != JAIL_ROOT_NONE;
 	service.results_fd = extra_number("results_fd", -1);
 	service.log_fd = extra_number("log_fd", -1);
 	self.place.is_single_uid = service.is_single_uid;
@@ -135,7 +136,7 @@ static void load_place(const struct service_program *program)
 void service_confine(const struct jail *jail)
 {
 	self.place.may_chroot = !service.is_single_uid;
-	jail_enter(jail, &self.place, false);
+	jail_enter(jail, &self.place);
 	set_socket_prefix(self.place.may_chroot && jail->root == JAIL_ROOT_OWN);
 }
 
@@ -311,13 +312,16 @@ int service_main(int argc, char **argv, const struct service_program *program)
 	if (problem != NULL)
 		fatal("%s: the configuration that master gave: %s", program->name, problem);
 	self.program = program;
-	load_place(program);
+	self.jail = jail_find(program->name);
+	if (self.jail == NULL)
+		panic("%s has no row in proc/jails.def", program->name);
+	load_place(self.jail);
 	load_listeners();
 	open_log(program);
 
 	if (program->prepare != NULL)
 		program->prepare();
-	jail_enter(&program->jail, &self.place, program->kind == SERVICE_WORKERS);
+	jail_enter(self.jail, &self.place);
 
 	event_open();
 	ipc_attach(&self.master, MASTER_FD);
@@ -328,7 +332,7 @@ int service_main(int argc, char **argv, const struct service_program *program)
 		if (program->start != NULL)
 			program->start();
 		workers_on_crash(on_crash);
-		workers_start(program, self.listeners);
+		workers_start(program, self.jail, self.listeners);
 	} else {
 		start_loop(program);
 	}

@@ -27,9 +27,8 @@
 enum service_kind { SERVICE_WORKERS, SERVICE_LOOP };
 
 struct service_program {
-	const char *name; /* of the program; log lines have it */
+	const char *name; /* of the program; log lines have it, and proc/jails.def */
 	enum service_kind kind;
-	struct jail jail;
 
 	/* As root, before the jail: open tables, keys, files. May be NULL, as all below. */
 	void (*prepare)(void);

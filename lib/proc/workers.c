@@ -48,6 +48,7 @@ struct scoreboard *scoreboard;
 
 static struct {
 	const struct service_program *program;
+	const struct jail *jail;
 	struct listeners listeners;
 	struct event_fd *listener_watches;
 	struct event_fd nobody_idle; /* an eventfd: a worker took the last connection it could */
@@ -185,7 +186,7 @@ NORETURN static void worker_main(struct slot *slot)
 	(void)sigprocmask(SIG_SETMASK, &all, NULL);
 	(void)close(template.drain_write);
 	epoll = worker_epoll(template.listeners);
-	jail_worker(&template.program->jail);
+	jail_worker(template.jail);
 	if (template.program->worker_start != NULL)
 		template.program->worker_start();
 	while (!worker.must_end && !service_is_draining() && uses++ < conf->max_use &&
@@ -342,13 +343,15 @@ static void make_scoreboard(void)
 	scoreboard->limit = limit;
 }
 
-void workers_start(const struct service_program *program, struct listeners listeners)
+void workers_start(const struct service_program *program, const struct jail *jail,
+		   struct listeners listeners)
 {
 	int pipe_fds[2];
 	sigset_t mask;
 	int fd;
 
 	template.program = program;
+	template.jail = jail;
 	template.listeners = listeners;
 	template.listener_watches = mem_array(listeners.count, sizeof(struct event_fd));
 	make_scoreboard();

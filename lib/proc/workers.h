@@ -21,7 +21,8 @@ struct scoreboard;
 extern struct scoreboard *scoreboard;
 
 /* Makes scoreboard and drain pipe, and watches; then the template runs its event loop. */
-void workers_start(const struct service_program *program, struct listeners listeners);
+void workers_start(const struct service_program *program, const struct jail *jail,
+		   struct listeners listeners);
 
 /* Closes the listeners and tells the workers; the loop stops when the last has gone. */
 void workers_drain(void);

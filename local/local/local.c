@@ -54,10 +54,8 @@ static void prepare(void)
 /* The expander opens no file and runs nothing. */
 static void worker_start(void)
 {
-	static const struct jail jail = { JAIL_UID_NET, JAIL_ROOT_OWN, JAIL_UNIX };
-
 	rights_start();
-	service_confine(&jail);
+	service_confine(jail_find("local_worker"));
 }
 
 static bool is_loop(struct run *run, const struct target *target)
@@ -109,7 +107,6 @@ static void serve(int fd, const char *client)
 static const struct service_program program = {
 	.name = "local",
 	.kind = SERVICE_WORKERS,
-	.jail = { JAIL_UID_ROOT, JAIL_ROOT_NONE, JAIL_ANY },
 	.prepare = prepare,
 	.worker_start = worker_start,
 	.serve = serve,

@@ -97,7 +97,6 @@ static void prepare(void)
 
 static void worker_start(void)
 {
-	static const struct jail jail = { JAIL_UID_NET, JAIL_ROOT_OWN, JAIL_UNIX };
 	static struct actor_rules rules;
 
 	rules = (struct actor_rules){
@@ -108,7 +107,7 @@ static void worker_start(void)
 		.identify = identify,
 	};
 	actor_start(&rules);
-	service_confine(&jail);
+	service_confine(jail_find("pipe_worker"));
 }
 
 /* ---- a delivery ---- */
@@ -247,7 +246,6 @@ static void serve(int fd, const char *client)
 static const struct service_program program = {
 	.name = "pipe",
 	.kind = SERVICE_WORKERS,
-	.jail = { JAIL_UID_ROOT, JAIL_ROOT_NONE, JAIL_ANY },
 	.prepare = prepare,
 	.worker_start = worker_start,
 	.serve = serve,

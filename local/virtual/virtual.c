@@ -84,7 +84,6 @@ static void prepare(void)
 
 static void worker_start(void)
 {
-	static const struct jail jail = { JAIL_UID_NET, JAIL_ROOT_OWN, JAIL_UNIX };
 	static struct actor_rules rules;
 
 	rules = (struct actor_rules){
@@ -97,7 +96,7 @@ static void worker_start(void)
 	if (!mbox_parse_locks(conf->virtual_mailbox_lock, &rules.locks))
 		fatal("bad value of virtual_mailbox_lock: %s", conf->virtual_mailbox_lock);
 	actor_start(&rules);
-	service_confine(&jail);
+	service_confine(jail_find("virtual_worker"));
 }
 
 /* ---- a delivery ---- */
@@ -241,7 +240,6 @@ static void serve(int fd, const char *client)
 static const struct service_program program = {
 	.name = "virtual",
 	.kind = SERVICE_WORKERS,
-	.jail = { JAIL_UID_ROOT, JAIL_ROOT_NONE, JAIL_ANY },
 	.prepare = prepare,
 	.worker_start = worker_start,
 	.serve = serve,

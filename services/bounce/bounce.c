@@ -99,8 +99,6 @@ int main(int argc, char **argv)
 	static const struct service_program program = {
 		.name = "bounce",
 		.kind = SERVICE_WORKERS,
-		.jail = { .uid = JAIL_UID_QUEUE, .root = JAIL_ROOT_QUEUE,
-			  .calls = JAIL_UNIX | JAIL_FILES },
 		.prepare = prepare,
 		.start = start,
 		.serve = serve,

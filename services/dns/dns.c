@@ -79,7 +79,6 @@ int main(int argc, char **argv)
 	static const struct service_program program = {
 		.name = "dns",
 		.kind = SERVICE_LOOP,
-		.jail = { JAIL_UID_NET, JAIL_ROOT_OWN, JAIL_INET },
 		.prepare = prepare,
 		.on_connection = client_new,
 	};

@@ -43,7 +43,6 @@ static void serve(int fd, const char *client)
 static const struct service_program program = {
 	.name = "error",
 	.kind = SERVICE_WORKERS,
-	.jail = { JAIL_UID_NET, JAIL_ROOT_OWN, JAIL_UNIX },
 	.prepare = prepare,
 	.serve = serve,
 };

@@ -281,8 +281,6 @@ int main(int argc, char **argv)
 	static const struct service_program program = {
 		.name = "flush",
 		.kind = SERVICE_LOOP,
-		.jail = { .uid = JAIL_UID_QUEUE, .root = JAIL_ROOT_QUEUE,
-			  .calls = JAIL_UNIX | JAIL_FILES },
 		.prepare = prepare,
 		.start = start,
 		.on_connection = on_connection,

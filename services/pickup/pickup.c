@@ -158,7 +158,6 @@ int main(int argc, char **argv)
 	static const struct service_program program = {
 		.name = "pickup",
 		.kind = SERVICE_LOOP,
-		.jail = { JAIL_UID_QUEUE, JAIL_ROOT_QUEUE, JAIL_FILES | JAIL_UNIX },
 		.start = start,
 		.on_connection = on_connection,
 		.on_wakeup = on_wakeup,

@@ -177,7 +177,6 @@ int main(int argc, char **argv)
 	static const struct service_program program = {
 		.name = "postlogd",
 		.kind = SERVICE_LOOP,
-		.jail = { JAIL_UID_NET, JAIL_ROOT_NONE, JAIL_UNIX },
 		.prepare = prepare,
 		.start = start,
 		.on_datagrams = on_datagrams,

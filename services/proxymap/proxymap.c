@@ -146,7 +146,6 @@ int main(int argc, char **argv)
 	static const struct service_program program = {
 		.name = "proxymap",
 		.kind = SERVICE_WORKERS,
-		.jail = { JAIL_UID_SECRET, JAIL_ROOT_NONE, JAIL_FILES | JAIL_UNIX },
 		.prepare = prepare,
 		.serve = serve,
 	};

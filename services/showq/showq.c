@@ -78,8 +78,6 @@ int main(int argc, char **argv)
 	static const struct service_program program = {
 		.name = "showq",
 		.kind = SERVICE_WORKERS,
-		.jail = { .uid = JAIL_UID_QUEUE, .root = JAIL_ROOT_QUEUE,
-			  .calls = JAIL_UNIX | JAIL_FILES },
 		.start = start,
 		.serve = serve,
 	};
