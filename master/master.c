@@ -33,6 +33,7 @@
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "master/config.h"
+#include "master/notify.h"
 #include "master/sockets.h"
 #include "master/unit.h"
 #include "proc/service.h"
@@ -517,6 +518,7 @@ static void on_change(void)
 	if (!units_all_serve())
 		return;
 	report_start("");
+	notify_manager("READY=1");
 	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
 		if (state.controls[i].waits_for_ready)
 			answer(&state.controls[i], 0, "");
@@ -532,6 +534,7 @@ static void begin_stop(bool at_once)
 {
 	if (!state.is_stopping) {
 		log_info("stopping");
+		notify_manager("STOPPING=1");
 		state.is_stopping = true;
 		units_drain(false);
 		event_at(&state.stop_timer, clock_in_ms(STOP_SECONDS * 1000), on_stop_overdue);

@@ -1,0 +1,52 @@
+"""How the system comes up: readiness for a service manager, and a broken table at reload."""
+
+import os
+import socket
+import subprocess
+
+import pytest
+from mta import poll, program
+
+
+@pytest.fixture
+def instance(make_mta):
+    """An instance that is not started."""
+    return make_mta(start=False)
+
+
+def test_readiness(instance):
+    """start-fg stays in the foreground and tells the service manager when it serves, and that
+    it stops; sd_notify(3)."""
+    path = str(instance.dir / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(20)
+        master = subprocess.Popen(
+            [program("postern"), "-c", str(instance.config), "start-fg"],
+            env={**os.environ, "NOTIFY_SOCKET": path}, stderr=subprocess.DEVNULL)
+        try:
+            assert manager.recv(100) == b"READY=1"
+            with instance.smtp(patience=0) as client:
+                client.quit()
+            master.terminate()
+            said = manager.recv(100)
+            while said == b"READY=1":
+                said = manager.recv(100)
+            assert said == b"STOPPING=1"
+            assert master.wait(20) == 0
+        finally:
+            master.kill()
+
+
+def test_changed_file_counts(instance):
+    """A table that a program has read into memory counts anew soon after its file has changed,
+    without reload; DATABASE_README."""
+    table = instance.table("texthash:live", "x@live.test bob@example.test\n")
+    instance.main.update(virtual_alias_maps=table, virtual_alias_domains="live.test")
+    instance.write_main()
+    instance.start()
+    instance.inject("x@live.test")
+    instance.wait_maildir("bob")
+    instance.write("live", "x@live.test carol@example.test\n")
+    poll(lambda: instance.inject("x@live.test") and instance.maildir("carol"))
+    instance.wait_empty_queue()
