@@ -53,7 +53,11 @@ def vmailbox() -> str:
 
 def make_instance(**main: str | None) -> Instance:
     """An instance with a local, a virtual and a relay domain; not started."""
-    return Instance(main={**SETTINGS, **main}, files={"vmailbox": vmailbox()})
+    return Instance(
+        main={**SETTINGS, **main}, files={"vmailbox": vmailbox()},
+        # Often, for it also removes what a killed postdrop left.
+        services=["pickup unix n - n 5 1 pickup"],
+    )
 
 
 def arguments(text: str | None, n: int, **more: int) -> argparse.Namespace:
