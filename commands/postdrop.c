@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -347,6 +348,9 @@ static int create_file(void)
 	if (fd < 0)
 		end(EX_TEMPFAIL, "create maildrop/%s: %s", state.name, strerror(errno));
 	state.has_file = 1;
+	/* For pickup, which removes what nobody has locked: a postdrop that was killed left it. */
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		end(EX_TEMPFAIL, "lock maildrop/%s: %s", state.name, strerror(errno));
 	return fd;
 }
 

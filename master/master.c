@@ -38,7 +38,7 @@
 #include "master/unit.h"
 #include "proc/service.h"
 
-enum { STOP_SECONDS = 6, LOG_PIPE_BYTES = 1024 * 1024, CONTROL_CLIENTS = 8 };
+enum { STOP_SECONDS = 6, START_PATIENCE_MS = 5000, LOG_PIPE_BYTES = 1024 * 1024, CONTROL_CLIENTS = 8 };
 
 /* Somebody at the control socket: waits for the answer to a reload or stop. */
 struct control {
@@ -670,6 +670,7 @@ static void start_services(void)
 
 	watch_signals();
 	open_control();
+	sockets_be_patient(clock_in_ms(START_PATIENCE_MS));
 	log_problems(state.config);
 	log_info("daemon started -- version %s, configuration %s", conf->mail_version,
 		 state.directory);

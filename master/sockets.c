@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -104,6 +105,29 @@ static void address_text(const struct addrinfo *ai, char *text, size_t size)
 	(void)snprintf(text, size, "[%s]:%s", host, port);
 }
 
+static struct clock_mono patience_end;
+
+void sockets_be_patient(struct clock_mono until)
+{
+	patience_end = until;
+}
+
+/* bind(2) and listen(2); either says so when the address is still another's. */
+static bool take_address(int fd, const struct addrinfo *ai)
+{
+	const struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
+	bool is_bound = false;
+
+	for (;;) {
+		is_bound = is_bound || bind(fd, ai->ai_addr, ai->ai_addrlen) == 0;
+		if (is_bound && listen(fd, BACKLOG) == 0)
+			return true;
+		if (errno != EADDRINUSE || clock_is_past(patience_end))
+			return false;
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
 static int bind_inet(const struct addrinfo *ai)
 {
 	int one = 1;
@@ -114,7 +138,7 @@ static int bind_inet(const struct addrinfo *ai)
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (ai->ai_family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	if (bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+	if (take_address(fd, ai))
 		return fd;
 
 	int saved = errno;

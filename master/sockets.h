@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/list.h"
 
 enum socket_kind { SOCKET_INET, SOCKET_UNIX, SOCKET_UNIX_STREAM, SOCKET_UNIX_DGRAM };
@@ -44,6 +45,12 @@ MUST_USE bool sockets_want_unix(struct socket_set *set, enum socket_kind kind, c
  */
 MUST_USE bool sockets_want_inet(struct socket_set *set, const char *where, const char *interfaces,
 				const char *protocols, struct buf *error);
+
+/*
+ * Until then, an address in use is tried again, for the processes of a master that was killed
+ * may be about to give it back. At the start alone: a running master must not wait.
+ */
+void sockets_be_patient(struct clock_mono until);
 
 /* Before and after a round of wants: what nobody wanted is closed and its file removed. */
 void sockets_mark(struct socket_set *set);

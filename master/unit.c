@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -44,6 +45,8 @@ void units_setup(const struct unit_pipes *pipes, void (*on_change)(void))
 {
 	all.pipes = *pipes;
 	all.on_change = on_change;
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		fatal("prctl: %s", strerror(errno));
 }
 
 struct unit *unit_find(const char *name, const char *type)
@@ -83,26 +86,33 @@ static void unit_free(struct unit *unit)
 	free(unit);
 }
 
+/* The last one that has a template. */
 static struct generation *newest(struct unit *unit)
 {
-	return list_is_empty(&unit->generations)
-		       ? NULL
-		       : CONTAINER_OF(unit->generations.prev, struct generation, link);
+	struct generation *last = NULL;
+
+	LIST_FOR(item, &unit->generations) {
+		struct generation *generation = CONTAINER_OF(item, struct generation, link);
+
+		if (generation->state != GEN_LEFT)
+			last = generation;
+	}
+	return last;
 }
 
-static void tell(struct generation *generation, enum service_event_kind event)
+static void tell(struct generation *generation, enum service_event_kind event, uint32_t value)
 {
-	struct msg_service_event message = { .event = event };
+	struct msg_service_event message = { .event = event, .value = value };
 
 	(void)!IPC_SEND(&generation->channel, service_event, &message, -1, clock_in_ms(0));
 }
 
 static void drain_generation(struct generation *generation)
 {
-	if (generation->state == GEN_DRAINING)
+	if (generation->state == GEN_DRAINING || generation->state == GEN_LEFT)
 		return;
 	generation->state = GEN_DRAINING;
-	tell(generation, EVENT_DRAIN);
+	tell(generation, EVENT_DRAIN, all.is_stopping || generation->unit->is_retired);
 }
 
 /* ---- starting a process ---- */
@@ -223,9 +233,10 @@ void unit_renew(struct unit *unit)
 		unit->must_start = true;
 		return;
 	}
-	if (running != NULL && unit->wanted.is_alone) {
+	if (unit->wanted.is_alone && !list_is_empty(&unit->generations)) {
 		unit->must_start = true;
-		drain_generation(running);
+		if (running != NULL)
+			drain_generation(running);
 		return;
 	}
 	if (running != NULL && running->state == GEN_STARTING)
@@ -262,7 +273,7 @@ static void on_wakeup(struct event_timer *timer)
 	struct generation *running = newest(unit);
 
 	if (running != NULL && running->state == GEN_SERVING)
-		tell(running, EVENT_WAKEUP);
+		tell(running, EVENT_WAKEUP, 0);
 	event_at(timer, clock_in_ms((int64_t)unit->wanted.wakeup_seconds * 1000), on_wakeup);
 }
 
@@ -349,7 +360,7 @@ static void replace_lost(struct unit *unit, const struct generation *lost)
 	}
 }
 
-void units_child_ended(pid_t pid, int status)
+static struct generation *find_generation(pid_t pid)
 {
 	LIST_FOR(item, units_all()) {
 		struct unit *unit = CONTAINER_OF(item, struct unit, link);
@@ -358,27 +369,71 @@ void units_child_ended(pid_t pid, int status)
 			struct generation *generation =
 				CONTAINER_OF(child, struct generation, link);
 
-			if (generation->pid != pid)
-				continue;
-			/* What is left of its session may not outlive it with our sockets. */
-			if (!WIFEXITED(status))
-				(void)kill(-pid, SIGTERM);
-			if (!all.is_stopping)
-				explain_end(generation, status);
-			if (generation->state != GEN_DRAINING)
-				replace_lost(unit, generation);
-			event_unwatch(&generation->watch);
-			ipc_close(&generation->channel);
-			list_remove(&generation->link);
-			free(generation);
-			if (unit->is_retired && list_is_empty(&unit->generations))
-				unit_free(unit);
-			else if (unit->must_start && !all.is_stopping)
-				unit_renew(unit);
-			all.on_change();
-			return;
+			if (generation->pid == pid && generation->state != GEN_LEFT)
+				return generation;
 		}
 	}
+	return NULL;
+}
+
+/* Whether processes of the group live, or wait to be reaped. */
+static bool has_workers(const struct generation *generation)
+{
+	return kill(-generation->pid, 0) == 0;
+}
+
+static void template_ended(struct generation *generation, int status)
+{
+	struct unit *unit = generation->unit;
+
+	if (!all.is_stopping)
+		explain_end(generation, status);
+	if (generation->state != GEN_DRAINING)
+		replace_lost(unit, generation);
+	event_unwatch(&generation->watch);
+	ipc_close(&generation->channel);
+	generation->state = GEN_LEFT;
+}
+
+/*
+ * Forgets the generations of which nothing is left. Their workers are children of master once the
+ * template has gone (it is their subreaper), so a group cannot vanish and its number come back
+ * unseen.
+ */
+static void forget_gone(void)
+{
+	LIST_FOR_SAFE(item, units_all()) {
+		struct unit *unit = CONTAINER_OF(item, struct unit, link);
+
+		LIST_FOR_SAFE(child, &unit->generations) {
+			struct generation *generation =
+				CONTAINER_OF(child, struct generation, link);
+
+			if (generation->state != GEN_LEFT || has_workers(generation))
+				continue;
+			list_remove(&generation->link);
+			free(generation);
+		}
+		if (!list_is_empty(&unit->generations))
+			continue;
+		if (unit->is_retired)
+			unit_free(unit);
+		else if (unit->must_start && !all.is_stopping)
+			unit_renew(unit);
+	}
+}
+
+void units_child_ended(pid_t pid, int status)
+{
+	struct generation *generation = find_generation(pid);
+
+	if (generation != NULL) {
+		template_ended(generation, status);
+		if (generation->unit->must_start)
+			unit_renew(generation->unit);
+	}
+	forget_gone();
+	all.on_change();
 }
 
 /* ---- all of them ---- */

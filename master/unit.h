@@ -9,6 +9,9 @@
  *     STARTING --ready--> SERVING --newer one ready, or drain--> DRAINING --exit--> gone
  *         \--exit--> gone, and another try after a pause that doubles up to a minute
  *
+ * A template that was killed leaves workers in the middle of a session: they are LEFT to finish
+ * it, and then nothing of the generation is there any more.
+ *
  * A reload puts a new generation beside the old one, which drains once the new one is ready;
  * but a program that must be alone (qmgr and the like) first ends, and its sockets wait.
  */
@@ -30,13 +33,13 @@ struct wanted {
 	void *entry;          /* for make_snapshot */
 };
 
-enum generation_state { GEN_STARTING, GEN_SERVING, GEN_DRAINING };
+enum generation_state { GEN_STARTING, GEN_SERVING, GEN_DRAINING, GEN_LEFT };
 
 struct generation {
 	struct list link;
 	struct unit *unit;
 	enum generation_state state;
-	pid_t pid;
+	pid_t pid; /* of the template, and of the process group of all its workers */
 	struct ipc_channel channel;
 	struct event_fd watch;
 	struct clock_mono started;

@@ -20,7 +20,7 @@
 #include "queue/envelope.h"
 
 enum {
-	LEFTOVER_AGE_S = 600, /* an unfinished file that nobody has locked is junk after that */
+	LEFTOVER_AGE_S = 10, /* an unfinished file that nobody has locked is junk after that */
 	KEPT_FDS_MAX = 256,   /* descriptors kept open from here to the first delivery */
 };
 

@@ -49,6 +49,7 @@ static void start(void)
 	if (!queue_dirs_open(&queue_dirs, place))
 		fatal("open the queue directories in %s: %s", service.queue_directory,
 		      strerror(errno));
+	ending_wait_for_other();
 	/* What was delivered under an earlier qmgr is known before any file is looked at. */
 	results_start();
 	scan_start();
@@ -69,6 +70,7 @@ int main(int argc, char **argv)
 		.start = start,
 		.on_connection = commands_on_connection,
 		.on_wakeup = on_wakeup,
+		.on_drain = ending_start,
 	};
 
 	return service_main(argc, argv, &program);

@@ -220,6 +220,9 @@ bool transport_may_send(const struct transport *transport);
 /* A delivery has ended: transport_rate_delay counts from now. */
 void transport_on_end(struct transport *transport);
 
+/* How many deliveries are under way, over all transports. */
+size_t transports_busy(void);
+
 /* Stops the transport for transport_retry_time and defers what waits for it. */
 void transport_set_dead(struct transport *transport, const char *status, const char *reason);
 void transports_revive(void);
@@ -387,6 +390,24 @@ bool scan_one(const char *id);
 
 /* There is room for more messages. */
 void scan_resume(void);
+
+/* ---- ending.c: the end of qmgr itself ---- */
+
+/*
+ * Ends the process: at once when another qmgr follows, which gets the results of what is under
+ * way; else when they are there, and until then no delivery is started.
+ */
+void ending_start(bool has_successor);
+bool is_ending(void);
+
+/* A delivery has ended: perhaps it was the last one. */
+void ending_look(void);
+
+/*
+ * Waits until no other qmgr works on this queue: that of a master that was killed may still wait
+ * for results. Fatal when the lock cannot be had at all.
+ */
+void ending_wait_for_other(void);
 
 /* ---- commands.c ---- */
 

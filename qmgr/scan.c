@@ -105,6 +105,8 @@ static void on_turn(struct event_timer *timer)
 	bool has_more;
 
 	(void)timer;
+	if (is_ending())
+		return;
 	/* In turns, so that neither directory can keep the other out of a full active queue. */
 	is_deferred_first = !is_deferred_first;
 	has_more = go_on(is_deferred_first ? &deferred : &incoming);

@@ -240,15 +240,28 @@ void connection_release(struct connection *connection)
 bool transport_may_send(const struct transport *transport)
 {
 	if (transport->is_dead || event_is_set(&transport->retry_timer) ||
-	    event_is_set(&transport->rate_timer))
+	    event_is_set(&transport->rate_timer) || is_ending())
 		return false;
 	if (transport->rate_delay > 0)
 		return transport->busy == 0;
 	return transport->process_limit == 0 || transport->busy < transport->process_limit;
 }
 
+size_t transports_busy(void)
+{
+	struct htab_slot *cursor = NULL;
+	struct span name;
+	void *value;
+	size_t busy = 0;
+
+	while (htab_next(&transports, &cursor, &name, &value))
+		busy += ((struct transport *)value)->busy;
+	return busy;
+}
+
 void transport_on_end(struct transport *transport)
 {
+	ending_look();
 	if (transport->rate_delay > 0)
 		event_at(&transport->rate_timer, clock_in_ms((int64_t)transport->rate_delay * 1000),
 			 on_rate_time);

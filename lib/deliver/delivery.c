@@ -441,8 +441,9 @@ void deliver_serve(int fd, const char *client, const struct deliver_agent *agent
 	enum ipc_status status;
 
 	ipc_attach(&channel, fd);
+	/* What is not read when the connection ends goes to another agent. */
 	while ((status = next_request(&channel, agent)) == IPC_OK)
-		if (!serve_request(&channel, is_qmgr, agent))
+		if (!serve_request(&channel, is_qmgr, agent) || service_worker_must_end())
 			break;
 	if (status == IPC_TIMEOUT) {
 		/* From here on qmgr cannot send; what it has sent is still served. */

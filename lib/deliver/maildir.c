@@ -99,7 +99,17 @@ static bool move_to_new(int tmp, const char *from, int new, const char *to)
 		return true;
 	if (errno != EINVAL && errno != ENOSYS)
 		return false;
-	return linkat(tmp, from, new, to, 0) == 0 && unlinkat(tmp, from, 0) == 0;
+	if (linkat(tmp, from, new, to, 0) < 0)
+		return false;
+	(void)unlinkat(tmp, from, 0);
+	return true;
+}
+
+/* It may not survive a power cut, so it will be delivered again: once is enough. */
+static void take_back(int new, const char *name, struct act *act)
+{
+	act_fail(act, act_status_of(errno), errno, "flush maildir directory new/");
+	(void)unlinkat(new, name, 0);
 }
 
 static void deliver(int tmp, int new, const char *hostname, int queue_fd,
@@ -120,7 +130,7 @@ static void deliver(int tmp, int new, const char *hostname, int queue_fd,
 		if (!move_to_new(tmp, from, new, to))
 			act_fail(act, act_status_of(errno), errno, "link to new/%s", to);
 		else if (fsync(new) < 0)
-			act_fail(act, act_status_of(errno), errno, "flush maildir directory new/");
+			take_back(new, to, act);
 	} else if (fd >= 0) {
 		act_fail(act, "4.2.0", errno, "look at maildir file tmp/%s", from);
 	}

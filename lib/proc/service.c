@@ -158,7 +158,7 @@ static void tell_master(enum service_event_kind event, const char *text)
 	(void)!IPC_SEND(&self.master, service_event, &message, -1, clock_in_ms(1000));
 }
 
-static void drain(void)
+static void drain(bool has_successor)
 {
 	if (self.is_draining)
 		return;
@@ -173,9 +173,19 @@ static void drain(void)
 	}
 	self.listeners.count = 0;
 	if (self.program->on_drain != NULL)
-		self.program->on_drain();
+		self.program->on_drain(has_successor);
 	else
 		event_stop();
+}
+
+/*
+ * For all who have the listeners, workers in the middle of a session included: the next master
+ * binds the addresses anew, and nobody shall wait in a queue that is not looked at any more.
+ */
+static void stop_listening(void)
+{
+	for (size_t i = 0; i < self.listeners.count; i++)
+		(void)shutdown(self.listeners.list[i].fd, SHUT_RDWR);
 }
 
 static void on_master(struct event_fd *watch, unsigned events)
@@ -187,11 +197,13 @@ static void on_master(struct event_fd *watch, unsigned events)
 	(void)events;
 	if (status == IPC_TIMEOUT)
 		return;
-	if (status != IPC_OK || message.event == EVENT_DRAIN) {
+	if (status != IPC_OK) {
 		/* Without master nobody would start us again: end in order, as if told to. */
-		if (status != IPC_OK)
-			event_unwatch(watch);
-		drain();
+		event_unwatch(watch);
+		stop_listening();
+		drain(false);
+	} else if (message.event == EVENT_DRAIN) {
+		drain(message.value == 0);
 	} else if (message.event == EVENT_WAKEUP && self.program->on_wakeup != NULL) {
 		self.program->on_wakeup();
 	}

@@ -54,8 +54,12 @@ struct service_program {
 	/* LOOP: the wake-up time of master.cf, or somebody kicked the service. */
 	void (*on_wakeup)(void);
 
-	/* LOOP: end soon, with event_stop(); without this function the loop ends at once. */
-	void (*on_drain)(void);
+	/*
+	 * LOOP: end soon, with event_stop(); without this function the loop ends at once.
+	 * `has_successor`: another process of the service follows, which waits for this one; else
+	 * master stops, or has died.
+	 */
+	void (*on_drain)(bool has_successor);
 };
 
 #define SERVICE_INET "@inet"
@@ -108,8 +112,9 @@ bool service_is_stressed(void);
  */
 void service_confine(const struct jail *jail);
 
-/* WORKERS: this worker ends after the session (it saw a secret, say). */
+/* WORKERS: this worker ends after the session (it saw a secret, say); whether that was said. */
 void service_end_worker(void);
+bool service_worker_must_end(void);
 
 /*
  * The files that this program's tables were loaded from, to be called by `prepare`: when one
@@ -121,7 +126,7 @@ void service_watch_file(const char *path);
 enum service_event_kind {
 	EVENT_READY = 1,  /* template: serving */
 	EVENT_RENEW,      /* template: exec a new generation; text says why */
-	EVENT_DRAIN,      /* master: finish and exit */
+	EVENT_DRAIN,      /* master: finish and exit; value 1: nobody follows */
 	EVENT_WAKEUP,     /* master, postkick */
 	EVENT_RELOAD,     /* `postern reload` to master */
 	EVENT_STOP,       /* `postern stop` to master */

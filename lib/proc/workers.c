@@ -116,7 +116,20 @@ void service_end_worker(void)
 	worker.must_end = true;
 }
 
+bool service_worker_must_end(void)
+{
+	return worker.must_end;
+}
+
 /* ---- the worker ---- */
+
+/* Whether the template drains, or has gone: then nobody counts this worker any more. */
+static bool has_to_finish(void)
+{
+	struct pollfd drain = { .fd = template.drain_read, .events = POLLIN };
+
+	return service_is_draining() || poll(&drain, 1, 0) != 0;
+}
 
 /* The next connection, or -1 when it is time to end. */
 static int next_connection(int epoll, struct listeners listeners, const char **ret_client)
@@ -129,7 +142,7 @@ static int next_connection(int epoll, struct listeners listeners, const char **r
 
 		if (ready < 0 && errno == EINTR)
 			continue;
-		if (ready <= 0 || event.data.u32 >= listeners.count)
+		if (ready <= 0 || event.data.u32 >= listeners.count || has_to_finish())
 			return -1;
 
 		struct listener *from = &listeners.list[event.data.u32];
@@ -189,7 +202,7 @@ NORETURN static void worker_main(struct slot *slot)
 	jail_worker(template.jail);
 	if (template.program->worker_start != NULL)
 		template.program->worker_start();
-	while (!worker.must_end && !service_is_draining() && uses++ < conf->max_use &&
+	while (!worker.must_end && uses++ < conf->max_use &&
 	       (fd = next_connection(epoll, template.listeners, &client)) >= 0)
 		take_connection(fd, client);
 	_exit(0);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/crc32c.h"
@@ -21,6 +22,20 @@
 
 enum { PENDING_BYTES = 256 * 1024 };
 
+/*
+ * The lock says that the file has a writer. One that stood still between creating and locking for
+ * longer than qmgr leaves such files alone has lost it; ESTALE then.
+ */
+static bool lock_new(int fd)
+{
+	struct stat st;
+
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &st) < 0)
+		return false;
+	errno = ESTALE;
+	return st.st_nlink == 1;
+}
+
 bool queue_write_open(struct queue_writer *writer, int dir_fd, const char *name)
 {
 	int fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
@@ -28,7 +43,7 @@ bool queue_write_open(struct queue_writer *writer, int dir_fd, const char *name)
 
 	if (fd < 0)
 		return false;
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+	if (!lock_new(fd)) {
 		int saved = errno;
 
 		(void)close(fd);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,7 +20,7 @@
 #include "services/pickup/pickup.h"
 
 /* How long to leave maildrop alone when cleanup cannot take anything. */
-enum { PAUSE_MS = 5000, FILES_AT_ONCE = 100, SCRAPS_AGE_S = 36 * 3600 };
+enum { PAUSE_MS = 5000, FILES_AT_ONCE = 100, SCRAPS_AGE_S = 10 };
 
 static struct {
 	struct queue_dirs dirs;
@@ -87,19 +88,36 @@ static bool collect_one(const char *name)
 	return true;
 }
 
-/* Removes what a postdrop that was killed left behind a long time ago. */
+/*
+ * Whether a file has no postdrop any more. A postdrop locks its file right after it has made it; one
+ * that needs longer finds the file gone when it wants to put it in place.
+ */
+static bool is_scrap(const char *name)
+{
+	int fd = openat(state.dirs.fds[QUEUE_MAILDROP], name,
+			O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	bool is_left;
+
+	if (fd < 0)
+		return false;
+	is_left = fstat(fd, &st) == 0 &&
+		  clock_wall_now().us / 1000000 - st.st_mtime >= SCRAPS_AGE_S &&
+		  flock(fd, LOCK_EX | LOCK_NB) == 0;
+	(void)close(fd);
+	return is_left;
+}
+
+/* Removes what a postdrop that was killed left behind. */
 static void remove_scraps(void)
 {
 	int dir = state.dirs.fds[QUEUE_MAILDROP];
 	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
 	struct dirent *entry;
-	struct stat st;
 
 	while (stream != NULL && (entry = readdir(stream)) != NULL)
-		if (strncmp(entry->d_name, "tmp.", 4) == 0 &&
-		    fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    clock_wall_now().us / 1000000 - st.st_mtime > SCRAPS_AGE_S)
+		if (strncmp(entry->d_name, "tmp.", 4) == 0 && is_scrap(entry->d_name))
 			(void)unlinkat(dir, entry->d_name, 0);
 	if (stream != NULL)
 		(void)closedir(stream);

@@ -165,8 +165,9 @@ static void start(void)
 }
 
 /* Everything that was said before is written before this generation ends. */
-static void on_drain(void)
+static void on_drain(bool has_successor)
 {
+	(void)has_successor;
 	while (read_pipe())
 		;
 	event_stop();
