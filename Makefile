@@ -79,8 +79,8 @@ LIBRARY := $(BUILD)/libpostern.a
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
 
 .PHONY: all bench clean unit style fuzz fuzz-replay check check-long fresh conformance \
-	probe demo demo-stop install install-man users
-all: $(PROGRAMS)
+	probe demo demo-stop install users
+all: $(PROGRAMS) build/man/man5/postconf.5
 
 $(BUILD)/probe.mk: build-aux/probe.sh
 	@mkdir -p $(@D)
@@ -114,6 +114,16 @@ $(BUILD)/unit/%: tests/unit/%.c $$(call objects_of,$$(extra_$$*)) $(LIBRARY)
 	@echo '  TEST $@'
 	@$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -MF $@.d -o $@ $< \
 		$(call objects_of,$(extra_$*)) $(LIBRARY) $(LIBS_TABLES) $(LIBS_BASE)
+
+# ---- the manual: postconf(5) is made from the table of parameters ----
+
+$(BUILD)/manual: $(BUILD)/build-aux/manual.o $(SAN_OBJECT) $(LIBRARY)
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_TABLES) $(LIBS_BASE)
+
+build/man/man5/postconf.5: $(BUILD)/manual
+	@mkdir -p $(@D)
+	@echo '  MAN  $@'
+	@$(BUILD)/manual >$@
 
 unit: $(UNIT_TESTS)
 	tests/unit/run $(UNIT_TESTS)
@@ -212,6 +222,9 @@ install: all
 	for p in $(SETGID_COMMANDS); do \
 		if [ -e $(D)$(sbindir)/$$p ] && chgrp $(SETGID_GROUP) $(D)$(sbindir)/$$p 2>/dev/null; then \
 			chmod 2755 $(D)$(sbindir)/$$p; fi; done
+	install -d $(D)$(mandir)/man1 $(D)$(mandir)/man5
+	install -m 644 $(wildcard man/man1/*.1) $(D)$(mandir)/man1
+	install -m 644 $(wildcard man/man5/*.5) build/man/man5/postconf.5 $(D)$(mandir)/man5
 	for f in main.cf master.cf aliases; do \
 		[ -e $(D)$(confdir)/$$f ] || install -m 644 conf/$$f $(D)$(confdir)/$$f || exit 1; done
 
