@@ -210,7 +210,8 @@ ROOT_COMMANDS := $(filter-out sendmail,$(COMMANDS))
 # Makes no accounts: see "make users". The set-gid bits need the group; without root, or where
 # the group is not there yet, the commands work for root and for single-user instances only.
 install: all
-	install -d $(D)$(sbindir) $(D)$(bindir) $(D)$(daemondir) $(D)$(confdir)
+	install -d $(D)$(sbindir) $(D)$(bindir) $(D)$(daemondir) $(D)$(confdir) $(D)$(spooldir) \
+		$(D)$(datadir)
 	for p in $(DAEMONS); do install -m 755 $(BUILD)/bin/$$p $(D)$(daemondir)/$$p.new && \
 		mv -f $(D)$(daemondir)/$$p.new $(D)$(daemondir)/$$p || exit 1; done
 	for p in $(COMMANDS); do install -m 755 $(BUILD)/bin/$$p $(D)$(sbindir)/$$p.new && \

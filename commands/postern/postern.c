@@ -63,9 +63,6 @@ static bool make_directories(void)
 /* Says what is wrong with the configuration; makes what is missing. */
 static bool check(void)
 {
-	/* Where it cannot be made, the errors below say what is wrong with it. */
-	(void)mkdir(conf->queue_directory, 0755);
-
 	bool is_good = config_read(&state.config, state.directory);
 	struct span rest = buf_span(&state.config.notes), line;
 
