@@ -332,6 +332,12 @@ def start_dns() -> DNS:
     return DNS()
 
 
+def skip(name: str, why: str) -> None:
+    """Ends the program: this machine cannot do it, which is no failure of the mail system."""
+    print(f"{name}: skipped: {why}", flush=True)
+    os._exit(0)
+
+
 def conclude(line: str, faults: list[str], instance: Instance) -> None:
     """Prints the faults and the accounting line; ends the mail system and the program."""
     for fault in faults[:50]:

@@ -1,0 +1,137 @@
+"""Power cut: the file systems of queue and mailboxes are shut down in the middle of the work.
+
+Both are ext4 in loop images; the ioctl EXT4_IOC_SHUTDOWN without a flush of the journal makes them
+what they would be after a power cut. After each cut everything is killed, the images are mounted
+again (which replays the journal) and the mail system is started. With --filesystems 1 queue and
+mailboxes are on one file system, with 2 on two. What was acknowledged must arrive, whatever was
+cut when; a cut can make duplicates of what was being delivered, which are counted and no fault.
+
+    tests/fault/run powercut [--n MESSAGES] [--cuts N] [--seed N] [--filesystems 1|2]
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import shutil
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+from accounts import Books
+from harness import (
+    HOMES, SINK_HOST, VMAIL, Collector, Sender, Submitter, arguments, conclude, drain,
+    kill_all, make_instance, skip, start_dns,
+)
+from mta import TMP, Instance
+from sink import Sink
+
+EXT4_IOC_SHUTDOWN = 0x8004587D
+WITHOUT_JOURNAL_FLUSH = 2
+IMAGE_BYTES = 600_000_000
+SENDERS, SUBMITTERS = 5, 2
+
+
+def run(*command: str | Path) -> None:
+    """A command that must succeed."""
+    subprocess.run([str(x) for x in command], check=True, capture_output=True)
+
+
+class FileSystem:
+    """An ext4 image, with directories of it mounted where they belong."""
+
+    def __init__(self, name: str, places: dict[str, Path]) -> None:
+        self.image = TMP / f"{name}.ext4"
+        self.top = TMP / f"{name}.mount"
+        self.places = places
+        self.top.mkdir()
+        with self.image.open("wb") as file:
+            file.truncate(IMAGE_BYTES)
+        run("mkfs.ext4", "-q", "-F", self.image)
+        self.mount(is_new=True)
+
+    def mount(self, is_new: bool = False) -> None:
+        """Mounts it; a new one first gets what the places hold now."""
+        run("mount", "-o", "loop", self.image, self.top)
+        for name, place in self.places.items():
+            if is_new:
+                run("cp", "-a", place, self.top / name)
+            run("mount", "--bind", self.top / name, place)
+
+    def unmount(self) -> None:
+        """Unmounts it; nothing may use it."""
+        for place in self.places.values():
+            run("umount", place)
+        run("umount", self.top)
+
+    def shut_down(self) -> None:
+        """From here on every access fails, and what is not on the disk never gets there."""
+        fd = os.open(self.top, os.O_RDONLY)
+        fcntl.ioctl(fd, EXT4_IOC_SHUTDOWN, struct.pack("I", WITHOUT_JOURNAL_FLUSH))
+        os.close(fd)
+
+
+def layout(instance: Instance, count: int) -> list[FileSystem]:
+    """The file systems, mounted."""
+    queue = {"queue": instance.queue}
+    mailboxes = {"home": HOMES, "vmail": VMAIL}
+    if count == 1:
+        return [FileSystem("all", {**queue, **mailboxes})]
+    return [FileSystem("queue", queue), FileSystem("mailboxes", mailboxes)]
+
+
+def one_round(instance: Instance, books: Books, filesystems: list[FileSystem],
+              rng: random.Random, number: int, wanted: int) -> None:
+    """Sends for a while, and then the power goes."""
+    senders: list[Sender] = [
+        (Submitter if n < SUBMITTERS else Sender)(
+            instance, books, random.Random(f"{books.seed} {number} {n}"))
+        for n in range(SENDERS + SUBMITTERS)
+    ]
+    instance.start()
+    for sender in senders:
+        sender.start()
+    while books.acknowledged < wanted:
+        time.sleep(0.01)
+    time.sleep(rng.uniform(0, 0.2))
+    for filesystem in rng.sample(filesystems, len(filesystems)):
+        filesystem.shut_down()
+    books.killed("power")
+    for sender in senders:
+        sender.stopped.set()
+    # A client that has its 250 by now was told so before the cut, or was told wrong.
+    time.sleep(0.1)
+    kill_all()
+    for sender in senders:
+        sender.join()
+    for filesystem in filesystems:
+        filesystem.unmount()
+        filesystem.mount()
+
+
+def main() -> None:
+    """Runs it."""
+    args = arguments(__doc__, 1200, cuts=4, filesystems=2)
+    if not shutil.which("mkfs.ext4") or not os.path.exists("/dev/loop-control"):
+        skip("powercut", "no ext4 images on loop devices here")
+    books = Books(args.seed, largest=100_000)
+    start_dns()
+    rng = random.Random(f"{args.seed} cuts")
+    sink = Sink(SINK_HOST)
+    collector = Collector(books, sink)
+    instance = make_instance()
+    filesystems = layout(instance, args.filesystems)
+    for number in range(1, args.cuts + 1):
+        one_round(instance, books, filesystems, rng, number, args.n * number // args.cuts)
+        collector.collect()
+        os.sync()  # or the next cut brings back what was taken out
+    instance.start()
+    left = drain(instance, collector, 20)
+    faults = [f"left in the queue: {x}" for x in left]
+    faults += books.faults(duplicates_a_kill=100)
+    conclude(books.line(f"powercut on {args.filesystems}"), faults, instance)
+
+
+main()
