@@ -9,6 +9,8 @@
 #include "mail/dsn.h"
 #include "smtpd/check.h"
 
+enum { NESTING_MAX = 10 };
+
 struct action {
 	struct check *check;
 	enum subject subject;
@@ -56,7 +58,12 @@ static enum verdict act_defer_if_permit(const struct action *action)
 
 static enum verdict act_defer_if_reject(const struct action *action)
 {
-	return restrict_defer_if_reject(action->check, NULL);
+	char status[DSN_STATUS_SIZE];
+	struct span reason;
+
+	dsn_split_for_code(action->text, 450, "7.1", status, &reason);
+	return check_defer_if_reject(action->check, action->subject, status,
+				     reason.n > 0 ? reason : SPAN("Service unavailable"));
 }
 
 static enum verdict act_dunno(const struct action *action)
@@ -67,7 +74,7 @@ static enum verdict act_dunno(const struct action *action)
 
 static enum verdict act_permit(const struct action *action)
 {
-	(void)action;
+	check_log_permit(action->check, action->subject, "OK", action->table);
 	return CHECK_PERMIT;
 }
 
@@ -214,7 +221,6 @@ enum verdict access_action(struct check *check, enum subject subject, struct spa
 {
 	struct span rest = value, word = span_word(&rest, " \t");
 	struct action action = { check, subject, span_trim(rest), table };
-	struct restriction_list *list;
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (span_is_nocase(word, words[i].word))
@@ -223,20 +229,16 @@ enum verdict access_action(struct check *check, enum subject subject, struct spa
 		return numeric_reply(&action, value, (word.p[0] - '0') * 100 +
 							     (word.p[1] - '0') * 10 + word.p[2] - '0');
 	if (is_all_digits(value))
-		return CHECK_PERMIT;
-	if (check->depth < 10) {
-		list = restrictions_find(value, check->stage);
-		if (list != NULL) {
-			enum verdict verdict;
-
-			check->depth++;
-			verdict = restrictions_run(check, list);
-			check->depth--;
-			free(list->list);
-			free(list);
-			return verdict;
-		}
+		return act_permit(&action);
+	if (check->depth >= NESTING_MAX) {
+		log_warn("access table %s: restrictions name each other without end", table);
+		return check_config_error(check);
 	}
-	log_warn("access table %s has unknown action: %s", table, log_clean(value));
-	return check_reject_plain(check, 451, "4.3.5", "Server configuration error");
+
+	enum verdict verdict;
+
+	check->depth++;
+	verdict = restrictions_run_text(check, value);
+	check->depth--;
+	return verdict;
 }

@@ -21,6 +21,20 @@ static const char *const subject_words[] = {
 	[SUBJECT_ETRN] = "Etrn command",
 };
 
+const char *subject_word(enum subject subject)
+{
+	return subject_words[subject];
+}
+
+struct span check_rcpt_of(const struct check *check)
+{
+	const struct transaction *mail = &check->session->mail;
+
+	if (check->rcpt.n == 0 && check->is_data && mail->rcpt_count == 1)
+		return mail->rcpts[0].address;
+	return check->rcpt;
+}
+
 const char *subject_text(const struct check *check, enum subject subject)
 {
 	static char text[1200];
@@ -37,7 +51,7 @@ const char *subject_text(const struct check *check, enum subject subject)
 		(void)snprintf(text, sizeof(text), "<%.*s>", SPAN_ARG(s->mail.mail.sender));
 		break;
 	case SUBJECT_RCPT:
-		(void)snprintf(text, sizeof(text), "<%.*s>", SPAN_ARG(check->rcpt));
+		(void)snprintf(text, sizeof(text), "<%.*s>", SPAN_ARG(check_rcpt_of(check)));
 		break;
 	case SUBJECT_DATA: (void)snprintf(text, sizeof(text), "<DATA>"); break;
 	case SUBJECT_END_OF_DATA: (void)snprintf(text, sizeof(text), "<END-OF-MESSAGE>"); break;
@@ -55,12 +69,10 @@ static void add_context(const struct check *check, struct buf *out)
 {
 	const struct session *s = check->session;
 	const struct transaction *mail = &s->mail;
-	struct span rcpt = check->rcpt;
+	struct span rcpt = check_rcpt_of(check);
 
 	if (mail->is_open)
 		(void)buf_printf(out, " from=<%s>", log_clean(mail->mail.sender));
-	if (rcpt.n == 0 && check->is_data && mail->rcpt_count == 1)
-		rcpt = mail->rcpts[0].address;
 	if (rcpt.n > 0)
 		(void)buf_printf(out, " to=<%s>", log_clean(rcpt));
 	if (s->protocol != NULL)
@@ -78,6 +90,22 @@ void check_log(const struct check *check, const char *action, const char *text)
 	log_info("%s: %s: %s from %s: %s;%s", s->mail.was_logged ? s->queue_id : "NOQUEUE", action,
 		 check->verb, client_text(s), log_clean_str(text), buf_str(&context));
 	buf_done(&context);
+}
+
+void check_log_permit(const struct check *check, enum subject subject, const char *action,
+		      const char *table)
+{
+	struct span what = span_of(subject_text(check, subject));
+	struct buf text = BUF_INIT(4096);
+
+	if (tables.logged_permits == NULL ||
+	    match_name(tables.logged_permits, &check->session->lookup, span_of(action)) != MATCH_YES)
+		return;
+	what = span_first(span_from(what, 1), what.n - 2);
+	(void)buf_printf(&text, "action=%s for %s=%.*s %s%s", action, subject_words[subject],
+			 SPAN_ARG(what), table != NULL ? "from " : "", table != NULL ? table : "");
+	check_log(check, "permit", buf_str(&text));
+	buf_done(&text);
 }
 
 /* Makes "5xx 5.x.x ..." temporary under soft_bounce. */
@@ -98,6 +126,7 @@ static enum verdict refuse(struct check *check, struct buf *text)
 		return CHECK_DUNNO;
 	}
 	check_log(check, "reject", buf_str(text));
+	check->session->troubles |= NOTICE_POLICY;
 	(void)buf_set(&check->session->reply, buf_span(text));
 	return CHECK_REJECT;
 }
@@ -152,12 +181,39 @@ enum verdict check_defer_if_permit(struct check *check, enum subject subject, in
 	return CHECK_DUNNO;
 }
 
+enum verdict check_defer_if_reject(struct check *check, enum subject subject, const char *status,
+				   struct span text)
+{
+	if (check->warn_if_reject || check->if_reject.is_set)
+		return CHECK_DUNNO;
+	check->if_reject.is_set = true;
+	buf_init(&check->if_reject.reply, 4096);
+	(void)buf_printf(&check->if_reject.reply, "450 %s %s: %s rejected: %.*s", status,
+			 subject_text(check, subject), subject_words[subject], SPAN_ARG(text));
+	return CHECK_DUNNO;
+}
+
+enum verdict check_tempfail(struct check *check, const char *action, enum subject subject,
+			    const char *status, const char *text)
+{
+	if (strcmp(action, "defer") == 0 || strcmp(action, "reject") == 0)
+		return check_reject(check, subject, 450, status, "%s", text);
+	return check_defer_if_permit(check, subject, 450, status, "%s", text);
+}
+
 enum verdict check_local_fault(struct check *check, const char *what)
 {
 	log_warn("%s: %s", client_text(check->session), what);
+	check->session->troubles |= NOTICE_DATA;
 	return check_reject_plain(check, 451, "4.3.0", "%s: Temporary lookup failure",
 				  check->rcpt.n > 0 ? subject_text(check, SUBJECT_RCPT)
 						    : subject_text(check, SUBJECT_CLIENT));
+}
+
+enum verdict check_config_error(struct check *check)
+{
+	check->session->troubles |= NOTICE_SOFTWARE;
+	return check_reject_plain(check, 451, "4.3.5", "Server configuration error");
 }
 
 /* ---- stages ---- */

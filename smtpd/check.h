@@ -47,6 +47,7 @@ enum restriction_arg {
 	ARG_TABLE,  /* check_sender_access hash:/etc/x */
 	ARG_DOMAIN, /* reject_rbl_client list.example */
 	ARG_NUMBER, /* sleep 5 */
+	ARG_POLICY, /* check_policy_service inet:host:port */
 };
 
 struct restriction_row {
@@ -60,6 +61,7 @@ struct restriction {
 	const struct restriction_row *row;
 	struct maps *maps;            /* ARG_TABLE */
 	struct span text;             /* the argument */
+	struct policy_server *policy; /* ARG_POLICY */
 	struct restriction_list *list; /* a class */
 };
 
@@ -68,12 +70,14 @@ struct restriction_list {
 	size_t count;
 };
 
-/* Parses a list; anything wrong in it is fatal(), with the parameter's name. */
-struct restriction_list *restrictions_parse(const char *parameter, const char *text,
-					    enum stage stage);
+/* Parses smtpd_restriction_classes: once, before any list. */
+void restrictions_parse_classes(void);
 
-/* A list from a restriction class or an access table, by its words; NULL when one is unknown. */
-struct restriction_list *restrictions_find(struct span text, enum stage stage);
+/* Parses a list; anything wrong in it is fatal(), with the parameter's name. */
+struct restriction_list *restrictions_parse(const char *parameter, const char *text);
+
+/* Evaluates a list that an access table or a policy server gave; what it does not know is 451. */
+enum verdict restrictions_run_text(struct check *check, struct span text);
 
 enum verdict restrictions_run(struct check *check, const struct restriction_list *list);
 
@@ -103,18 +107,41 @@ enum verdict check_reject(struct check *check, enum subject subject, int code, c
 enum verdict check_reject_plain(struct check *check, int code, const char *status,
 				const char *format, ...) PRINTF_LIKE(4, 5);
 
+/* Makes what is refused for good later one for now: defer_if_reject. The first text counts. */
+enum verdict check_defer_if_reject(struct check *check, enum subject subject, const char *status,
+				   struct span text);
+
 /* Refuses unless something later rejects for good: defer_if_permit and *_tempfail_action. */
 enum verdict check_defer_if_permit(struct check *check, enum subject subject, int code,
 				   const char *status, const char *format, ...) PRINTF_LIKE(5, 6);
 
+/*
+ * Something could not be found out: a *_tempfail_action says whether to refuse for now at once
+ * ("defer", "reject"), or unless something later rejects for good.
+ */
+enum verdict check_tempfail(struct check *check, const char *action, enum subject subject,
+			    const char *status, const char *text);
+
 /* A table or daemon failed: 451 4.3.5, a temporary matter of ours. */
 enum verdict check_local_fault(struct check *check, const char *what);
+
+/* What the configuration says makes no sense; the log was told. 451 4.3.5. */
+enum verdict check_config_error(struct check *check);
+
+/* smtpd_log_access_permit_actions: `action` of `table` (NULL: a restriction's name) permits. */
+void check_log_permit(const struct check *check, enum subject subject, const char *action,
+		      const char *table);
 
 /* "warn:", "info:", "discard:" and the like in the log, in the form of a rejection. */
 void check_log(const struct check *check, const char *action, const char *text);
 
+/* The recipient that a check is about: at DATA and later the only one, else none. */
+struct span check_rcpt_of(const struct check *check);
+
 /* "<a@b>" or "<name[addr]>", what a subject is at this moment. Static. */
 const char *subject_text(const struct check *check, enum subject subject);
+/* "Client host", "Sender address" ... */
+const char *subject_word(enum subject subject);
 
 /* Resolves check->rcpt once; ROUTE_OK or ROUTE_ERROR. */
 enum route_status check_resolve(struct check *check);
@@ -125,10 +152,13 @@ enum verdict access_action(struct check *check, enum subject subject, struct spa
 
 /* The families. */
 check_fn restrict_permit, restrict_reject, restrict_defer, restrict_defer_if_permit,
-	restrict_defer_if_reject, restrict_warn_if_reject, restrict_sleep, restrict_class;
+	restrict_defer_if_reject, restrict_warn_if_reject, restrict_sleep, restrict_class,
+	restrict_own_access, restrict_unknown;
 check_fn check_client_access, check_reverse_client_access, permit_mynetworks,
 	permit_inet_interfaces, reject_unknown_client, reject_unknown_reverse_client,
-	reject_unknown_forward_client, permit_nobody;
+	reject_unknown_forward_client, permit_nobody, check_nobody_access, check_address_map;
+check_fn check_host_a_access, check_host_mx_access, check_host_ns_access, check_reverse_a_access,
+	check_reverse_mx_access, check_reverse_ns_access, permit_mx_backup;
 check_fn check_helo_access, reject_invalid_helo, reject_non_fqdn_helo, reject_unknown_helo;
 check_fn check_sender_access, reject_non_fqdn_sender, reject_unknown_sender_domain,
 	reject_unlisted_sender;
@@ -137,7 +167,7 @@ check_fn check_rcpt_access, reject_non_fqdn_rcpt, reject_unknown_rcpt_domain,
 	permit_auth_destination;
 check_fn reject_multi_recipient_bounce, reject_unauth_pipelining, reject_plaintext_session;
 check_fn check_etrn_access;
-check_fn reject_rbl_client, permit_dnswl_client, reject_rhsbl_client, reject_rhsbl_helo,
+check_fn reject_rbl_client, permit_dnswl_client, permit_rhswl_client, reject_rhsbl_client, reject_rhsbl_helo,
 	reject_rhsbl_sender, reject_rhsbl_rcpt, reject_rhsbl_reverse_client;
 
 /* rcpt_maps.c: whether a recipient (or, for reject_unlisted_sender, a sender) exists. */

@@ -27,7 +27,7 @@ static enum verdict address_access(struct check *check, const struct restriction
 		return check_local_fault(check, maps_error(restriction->maps));
 	if (status != TABLE_FOUND)
 		return CHECK_DUNNO;
-	return access_action(check, subject, value, maps_title(restriction->maps));
+	return access_action(check, subject, value, maps_origin(restriction->maps));
 }
 
 enum verdict check_sender_access(struct check *check, const struct restriction *restriction)
@@ -46,17 +46,13 @@ enum verdict check_sender_access(struct check *check, const struct restriction *
 		return check_local_fault(check, maps_error(restriction->maps));
 	if (status != TABLE_FOUND)
 		return CHECK_DUNNO;
-	return access_action(check, SUBJECT_SENDER, value, maps_title(restriction->maps));
+	return access_action(check, SUBJECT_SENDER, value, maps_origin(restriction->maps));
 }
 
 enum verdict check_rcpt_access(struct check *check, const struct restriction *restriction)
 {
-	const struct transaction *mail = &check->session->mail;
-	struct span rcpt = check->rcpt;
+	struct span rcpt = check_rcpt_of(check);
 
-	/* At DATA and later there is one recipient to look at, or none in particular. */
-	if (rcpt.n == 0 && mail->rcpt_count == 1)
-		rcpt = mail->rcpts[0].address;
 	if (rcpt.n == 0)
 		return CHECK_DUNNO;
 	return address_access(check, restriction, rcpt, SUBJECT_RCPT);
@@ -114,8 +110,8 @@ static enum verdict unknown_domain(struct check *check, struct span address, enu
 				    "Domain of %s does not accept mail (nullMX)",
 				    is_sender ? "sender address" : "recipient address");
 	case NAME_TEMPORARY:
-		return check_defer_if_permit(check, subject, 450, is_sender ? "4.1.8" : "4.1.2",
-					     "Domain not found");
+		return check_tempfail(check, conf->unknown_address_tempfail_action, subject,
+				      is_sender ? "4.1.8" : "4.1.2", "Domain not found");
 	case NAME_UNKNOWN:
 		return check_reject(check, subject, conf->unknown_address_reject_code,
 				    is_sender ? "4.1.8" : "4.1.2", "Domain not found");

@@ -30,7 +30,7 @@ static enum verdict client_access(struct check *check, const struct restriction 
 		return check_local_fault(check, maps_error(maps));
 	if (status != TABLE_FOUND)
 		return CHECK_DUNNO;
-	return access_action(check, SUBJECT_CLIENT, value, maps_title(maps));
+	return access_action(check, SUBJECT_CLIENT, value, maps_origin(maps));
 }
 
 enum verdict check_client_access(struct check *check, const struct restriction *restriction)
@@ -75,6 +75,26 @@ enum verdict permit_nobody(struct check *check, const struct restriction *restri
 	return CHECK_DUNNO;
 }
 
+/* Tables of what such clients have: none has it, so none is found. */
+enum verdict check_nobody_access(struct check *check, const struct restriction *restriction)
+{
+	(void)check;
+	(void)restriction;
+	return CHECK_DUNNO;
+}
+
+/* local_header_rewrite_clients: the address is a key, the value does not matter. */
+enum verdict check_address_map(struct check *check, const struct restriction *restriction)
+{
+	struct session *s = check->session;
+	struct span value;
+
+	return maps_find(restriction->maps, &s->lookup, span_of(s->peer.addr), false, &value) ==
+			       TABLE_FOUND
+		       ? CHECK_PERMIT
+		       : CHECK_DUNNO;
+}
+
 enum verdict reject_unknown_client(struct check *check, const struct restriction *restriction)
 {
 	const struct peer *peer = &check->session->peer;
@@ -86,8 +106,7 @@ enum verdict reject_unknown_client(struct check *check, const struct restriction
 			    peer->name_status == PEER_PERMANENT || peer->name_status == PEER_FORGED
 				    ? conf->unknown_client_reject_code
 				    : 450,
-			    peer->name_status == PEER_FORGED ? "4.7.25" : "4.7.25",
-			    "cannot find your hostname, [%s]", peer->addr);
+			    "4.7.25", "cannot find your hostname, [%s]", peer->addr);
 }
 
 enum verdict reject_unknown_reverse_client(struct check *check,
@@ -101,7 +120,7 @@ enum verdict reject_unknown_reverse_client(struct check *check,
 	return check_reject(check, SUBJECT_CLIENT,
 			    peer->reverse_status == PEER_PERMANENT ? conf->unknown_client_reject_code
 								   : 450,
-			    "4.7.25", "cannot find your reverse hostname, [%s]", peer->addr);
+			    "4.7.1", "cannot find your reverse hostname, [%s]", peer->addr);
 }
 
 enum verdict reject_unknown_forward_client(struct check *check,

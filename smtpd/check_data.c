@@ -52,5 +52,5 @@ enum verdict check_etrn_access(struct check *check, const struct restriction *re
 		return check_local_fault(check, maps_error(restriction->maps));
 	if (status != TABLE_FOUND)
 		return CHECK_DUNNO;
-	return access_action(check, SUBJECT_ETRN, value, maps_title(restriction->maps));
+	return access_action(check, SUBJECT_ETRN, value, maps_origin(restriction->maps));
 }

@@ -25,7 +25,7 @@ enum verdict check_helo_access(struct check *check, const struct restriction *re
 		return check_local_fault(check, maps_error(restriction->maps));
 	if (status != TABLE_FOUND)
 		return CHECK_DUNNO;
-	return access_action(check, SUBJECT_HELO, value, maps_title(restriction->maps));
+	return access_action(check, SUBJECT_HELO, value, maps_origin(restriction->maps));
 }
 
 static bool is_literal(struct span name)
@@ -69,7 +69,8 @@ enum verdict reject_unknown_helo(struct check *check, const struct restriction *
 	switch (name_can_receive(name)) {
 	case NAME_RECEIVES: return CHECK_DUNNO;
 	case NAME_TEMPORARY:
-		return check_defer_if_permit(check, SUBJECT_HELO, 450, "4.7.1", "Host not found");
+		return check_tempfail(check, conf->unknown_helo_hostname_tempfail_action,
+				      SUBJECT_HELO, "4.7.1", "Host not found");
 	case NAME_NULL_MX:
 	case NAME_UNKNOWN:
 		return check_reject(check, SUBJECT_HELO, conf->unknown_hostname_reject_code, "4.7.1",

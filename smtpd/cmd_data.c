@@ -165,6 +165,7 @@ void cmd_data(struct session *s, struct span arguments)
 	}
 	s->where = "DATA";
 	submit_envelope(s);
+	notice_line(s, "Out", SPAN("354 End data with <CR><LF>.<CR><LF>"));
 	stream_write(&s->stream, SPAN("354 End data with <CR><LF>.<CR><LF>\r\n"));
 	if (!read_data(s))
 		return; /* the loop sees the stream's state and says what happened */

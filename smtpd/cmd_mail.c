@@ -107,6 +107,7 @@ void cmd_mail(struct session *s, struct span arguments)
 	if (!space_is_enough(mail.size_bytes)) {
 		log_warn("not enough free space in the queue for mail from %s: see queue_minfree",
 			 client_text(s));
+		s->troubles |= NOTICE_RESOURCE;
 		reply_quietly(s, "452 4.3.1 Insufficient system storage");
 		return;
 	}
@@ -133,6 +134,7 @@ void session_reset_mail(struct session *s)
 	buf_done(&mail->actions.prepended);
 	buf_done(&mail->failure);
 	*mail = (struct transaction){ 0 };
+	s->transactions++;
 	buf_init(&mail->actions.content_filter, 1024);
 	buf_init(&mail->actions.redirect_to, 1024);
 	buf_init(&mail->actions.prepended, 65536);

@@ -32,6 +32,7 @@ static bool begin_message(struct session *s)
 	if (s->mail.was_logged)
 		return true;
 	if (!submit_begin(s)) {
+		s->troubles |= NOTICE_RESOURCE;
 		reply_quietly(s, "451 4.3.0 Error: queue file write error");
 		return false;
 	}

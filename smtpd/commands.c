@@ -106,14 +106,48 @@ static bool is_out_of_step(struct session *s)
 	return true;
 }
 
+/* smtpd_command_filter: another command in place of what a broken client said. */
+static struct span filter_command(struct session *s, struct span line)
+{
+	struct span value;
+
+	if (maps_is_empty(tables.command_filter))
+		return line;
+	switch (maps_find(tables.command_filter, &s->lookup, line, false, &value)) {
+	case TABLE_FOUND: return arena_span(&s->line_arena, value);
+	case TABLE_ERROR: log_warn("%s", maps_error(tables.command_filter)); break;
+	case TABLE_NOT_FOUND:
+	case TABLE_PENDING: break;
+	}
+	return line;
+}
+
+static bool is_noop(struct span word)
+{
+	struct span rest = span_of(conf->smtpd_noop_commands), name;
+
+	while (word.n > 0 && (name = span_word(&rest, ", \t\r\n")).n > 0)
+		if (span_eq_nocase(name, word))
+			return true;
+	return false;
+}
+
 static void handle(struct session *s, struct span line)
 {
 	static char where[16];
+
+	notice_line(s, "In", line);
+	line = filter_command(s, line);
+
 	struct span rest = line, word = span_word(&rest, " \t");
 	const struct verb *verb = find_verb(word);
 	int errors = s->errors;
 	size_t index;
 
+	if (is_noop(word)) {
+		reply_quietly(s, "250 2.0.0 Ok");
+		return;
+	}
 	if (verb == NULL || (line.n > 0 && ascii_is_blank(line.p[0]))) {
 		handle_unknown(s, line, word);
 		return;
@@ -127,6 +161,7 @@ static void handle(struct session *s, struct span line)
 		s->errors++;
 	rest = rest.n > 0 ? span_from(rest, 1) : rest;
 	verb->handle(s, rest);
+	arena_reset(&s->line_arena);
 	if (s->errors == errors && s->stream.status == IO_OK)
 		s->done[index]++;
 }
@@ -239,4 +274,5 @@ void session_run(struct session *s)
 	(void)stream_flush(&s->stream);
 	session_reset_mail(s);
 	log_end(s);
+	notice_end(s);
 }

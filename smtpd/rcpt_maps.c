@@ -58,13 +58,17 @@ static enum verdict error_transport(struct check *check, enum subject subject,
 	bool is_retry = span_is(buf_span(&route->transport), "retry");
 	char status[DSN_STATUS_SIZE];
 	struct span reason;
+	int code;
 
 	dsn_split(buf_span(&route->nexthop), is_retry ? "4.1.0" : "5.1.1", status, &reason);
 	if (status[0] == '2')
 		status[0] = is_retry ? '4' : '5';
 	if (!is_retry && strcmp(status, "5.0.0") == 0)
 		(void)memcpy(status, "5.1.1", 6);
-	return check_reject(check, subject, status[0] == '4' ? 450 : 550, status, "%.*s",
+	code = route->class == ROUTE_CLASS_VIRTUAL_ALIAS
+		       ? conf->unknown_virtual_alias_reject_code
+		       : 550;
+	return check_reject(check, subject, status[0] == '4' ? 450 : code, status, "%.*s",
 			    SPAN_ARG(reason));
 }
 

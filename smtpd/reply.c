@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "conf/conf.h"
+#include "smtpd/footer.h"
 #include "smtpd/session.h"
 
 const char *client_text(const struct session *s)
@@ -19,18 +20,20 @@ const char *client_text(const struct session *s)
 PRINTF_LIKE(2, 0)
 static void send_reply(struct session *s, const char *format, va_list args)
 {
-	struct buf text = BUF_INIT(4096);
+	struct buf text = BUF_INIT(4096), lines = BUF_INIT(8192);
 
 	(void)buf_vprintf(&text, format, args);
 	/* One reply is one line, whatever was put into it. */
 	for (size_t i = 0; i < text.length; i++)
 		if ((unsigned char)text.data[i] < ' ' || text.data[i] == 0x7f)
 			text.data[i] = '?';
-	if (span_starts(buf_span(&text), SPAN("421")))
+	if (span_starts(buf_span(&text), SPAN("421")) || span_starts(buf_span(&text), SPAN("521")))
 		s->must_close = true;
-	stream_write(&s->stream, buf_span(&text));
-	stream_write(&s->stream, SPAN("\r\n"));
+	notice_line(s, "Out", buf_span(&text));
+	footer_add(&lines, s, buf_span(&text));
+	stream_write(&s->stream, buf_span(&lines));
 	buf_done(&text);
+	buf_done(&lines);
 }
 
 void reply_quietly(struct session *s, const char *format, ...)
@@ -60,6 +63,9 @@ void reply(struct session *s, const char *format, ...)
 	if (*format == '4' || *format == '5' || (*format == '%' && buf_span(&s->reply).n > 0 &&
 						 *buf_str(&s->reply) >= '4')) {
 		s->errors++;
+		/* "%s" is a restriction's or cleanup's reply; all others are about the protocol. */
+		if (*format != '%')
+			s->troubles |= NOTICE_PROTOCOL;
 		slow_down(s);
 	}
 	va_start(args, format);

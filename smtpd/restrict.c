@@ -4,6 +4,7 @@
  * a row here and a function in a family's file. Lists are parsed before the jail.
  */
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -11,8 +12,6 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "smtpd/check.h"
-
-enum { CLASS_DEPTH_MAX = 100 };
 
 static const struct restriction_row rows[] = {
 	/* any stage */
@@ -29,6 +28,18 @@ static const struct restriction_row rows[] = {
 
 	/* client */
 	{ "check_client_access", check_client_access, ARG_TABLE, SUBJECT_CLIENT },
+	{ "check_client_a_access", check_host_a_access, ARG_TABLE, SUBJECT_CLIENT },
+	{ "check_client_mx_access", check_host_mx_access, ARG_TABLE, SUBJECT_CLIENT },
+	{ "check_client_ns_access", check_host_ns_access, ARG_TABLE, SUBJECT_CLIENT },
+	{ "check_reverse_client_hostname_a_access", check_reverse_a_access, ARG_TABLE,
+	  SUBJECT_CLIENT },
+	{ "check_reverse_client_hostname_mx_access", check_reverse_mx_access, ARG_TABLE,
+	  SUBJECT_CLIENT },
+	{ "check_reverse_client_hostname_ns_access", check_reverse_ns_access, ARG_TABLE,
+	  SUBJECT_CLIENT },
+	{ "check_address_map", check_address_map, ARG_TABLE, SUBJECT_CLIENT },
+	{ "check_ccert_access", check_nobody_access, ARG_TABLE, SUBJECT_CLIENT },
+	{ "check_sasl_access", check_nobody_access, ARG_TABLE, SUBJECT_CLIENT },
 	{ "check_reverse_client_hostname_access", check_reverse_client_access, ARG_TABLE,
 	  SUBJECT_CLIENT },
 	{ "permit_inet_interfaces", permit_inet_interfaces, ARG_NONE, SUBJECT_CLIENT },
@@ -44,11 +55,15 @@ static const struct restriction_row rows[] = {
 	  SUBJECT_CLIENT },
 	{ "reject_rbl_client", reject_rbl_client, ARG_DOMAIN, SUBJECT_CLIENT },
 	{ "permit_dnswl_client", permit_dnswl_client, ARG_DOMAIN, SUBJECT_CLIENT },
+	{ "permit_rhswl_client", permit_rhswl_client, ARG_DOMAIN, SUBJECT_CLIENT },
 	{ "reject_rhsbl_client", reject_rhsbl_client, ARG_DOMAIN, SUBJECT_CLIENT },
 	{ "reject_rhsbl_reverse_client", reject_rhsbl_reverse_client, ARG_DOMAIN, SUBJECT_CLIENT },
 
 	/* helo */
 	{ "check_helo_access", check_helo_access, ARG_TABLE, SUBJECT_HELO },
+	{ "check_helo_a_access", check_host_a_access, ARG_TABLE, SUBJECT_HELO },
+	{ "check_helo_mx_access", check_host_mx_access, ARG_TABLE, SUBJECT_HELO },
+	{ "check_helo_ns_access", check_host_ns_access, ARG_TABLE, SUBJECT_HELO },
 	{ "reject_invalid_helo_hostname", reject_invalid_helo, ARG_NONE, SUBJECT_HELO },
 	{ "reject_invalid_hostname", reject_invalid_helo, ARG_NONE, SUBJECT_HELO },
 	{ "reject_non_fqdn_helo_hostname", reject_non_fqdn_helo, ARG_NONE, SUBJECT_HELO },
@@ -59,6 +74,9 @@ static const struct restriction_row rows[] = {
 
 	/* sender */
 	{ "check_sender_access", check_sender_access, ARG_TABLE, SUBJECT_SENDER },
+	{ "check_sender_a_access", check_host_a_access, ARG_TABLE, SUBJECT_SENDER },
+	{ "check_sender_mx_access", check_host_mx_access, ARG_TABLE, SUBJECT_SENDER },
+	{ "check_sender_ns_access", check_host_ns_access, ARG_TABLE, SUBJECT_SENDER },
 	{ "reject_non_fqdn_sender", reject_non_fqdn_sender, ARG_NONE, SUBJECT_SENDER },
 	{ "reject_unknown_sender_domain", reject_unknown_sender_domain, ARG_NONE, SUBJECT_SENDER },
 	{ "reject_unknown_address", reject_unknown_sender_domain, ARG_NONE, SUBJECT_SENDER },
@@ -67,6 +85,10 @@ static const struct restriction_row rows[] = {
 
 	/* recipient and relay */
 	{ "check_recipient_access", check_rcpt_access, ARG_TABLE, SUBJECT_RCPT },
+	{ "check_recipient_a_access", check_host_a_access, ARG_TABLE, SUBJECT_RCPT },
+	{ "check_recipient_mx_access", check_host_mx_access, ARG_TABLE, SUBJECT_RCPT },
+	{ "check_recipient_ns_access", check_host_ns_access, ARG_TABLE, SUBJECT_RCPT },
+	{ "permit_mx_backup", permit_mx_backup, ARG_NONE, SUBJECT_RCPT },
 	{ "permit_auth_destination", permit_auth_destination, ARG_NONE, SUBJECT_RCPT },
 	{ "reject_unauth_destination", reject_unauth_destination, ARG_NONE, SUBJECT_RCPT },
 	{ "defer_unauth_destination", defer_unauth_destination, ARG_NONE, SUBJECT_RCPT },
@@ -80,19 +102,42 @@ static const struct restriction_row rows[] = {
 	{ "check_etrn_access", check_etrn_access, ARG_TABLE, SUBJECT_ETRN },
 };
 
+/* Names that would let something through, or refuse it, by what this version does not know. */
+static const struct {
+	const char *name, *lacks;
+} lacking[] = {
+	{ "reject_unverified_sender", "address probes" },
+	{ "reject_unverified_recipient", "address probes" },
+	{ "reject_sender_login_mismatch", "SASL logins" },
+	{ "reject_authenticated_sender_login_mismatch", "SASL logins" },
+	{ "reject_known_sender_login_mismatch", "SASL logins" },
+	{ "reject_unauthenticated_sender_login_mismatch", "SASL logins" },
+	{ "permit_naked_ip_address", "a retired restriction: see permit_mynetworks" },
+	{ "check_relay_domains", "a retired restriction: see reject_unauth_destination" },
+	{ "reject_maps_rbl", "a retired restriction: see reject_rbl_client" },
+};
+
 /* Not names that can be written: what stands in a list without one. */
 static const struct restriction_row class_row = { "", restrict_class, ARG_NONE, SUBJECT_CLIENT };
+static const struct restriction_row unknown_row = { "", restrict_unknown, ARG_NONE,
+						    SUBJECT_CLIENT };
 
-/* "type:table" by itself is the list's own kind of access table. */
-static const struct restriction_row own_rows[STAGE_COUNT] = {
-	[STAGE_CLIENT] = { "", check_client_access, ARG_TABLE, SUBJECT_CLIENT },
-	[STAGE_HELO] = { "", check_helo_access, ARG_TABLE, SUBJECT_HELO },
-	[STAGE_SENDER] = { "", check_sender_access, ARG_TABLE, SUBJECT_SENDER },
-	[STAGE_RELAY] = { "", check_rcpt_access, ARG_TABLE, SUBJECT_RCPT },
-	[STAGE_RCPT] = { "", check_rcpt_access, ARG_TABLE, SUBJECT_RCPT },
-	[STAGE_DATA] = { "", check_rcpt_access, ARG_TABLE, SUBJECT_RCPT },
-	[STAGE_END_OF_DATA] = { "", check_rcpt_access, ARG_TABLE, SUBJECT_RCPT },
-	[STAGE_ETRN] = { "", check_etrn_access, ARG_TABLE, SUBJECT_ETRN },
+/* "type:table" by itself is an access table of the list's own kind. */
+static const struct restriction_row own_row = { "", restrict_own_access, ARG_TABLE,
+						SUBJECT_CLIENT };
+
+static const struct {
+	check_fn *access;
+	enum subject subject; /* of what says nothing more, as "reject" */
+} stages[STAGE_COUNT] = {
+	[STAGE_CLIENT] = { check_client_access, SUBJECT_CLIENT },
+	[STAGE_HELO] = { check_helo_access, SUBJECT_HELO },
+	[STAGE_SENDER] = { check_sender_access, SUBJECT_SENDER },
+	[STAGE_RELAY] = { check_rcpt_access, SUBJECT_RCPT },
+	[STAGE_RCPT] = { check_rcpt_access, SUBJECT_RCPT },
+	[STAGE_DATA] = { check_rcpt_access, SUBJECT_RCPT },
+	[STAGE_END_OF_DATA] = { check_rcpt_access, SUBJECT_RCPT },
+	[STAGE_ETRN] = { check_etrn_access, SUBJECT_ETRN },
 };
 
 /* ---- parsing ---- */
@@ -137,110 +182,195 @@ static struct span next_word(struct span *rest)
 	return span_trim(span_from(span_first(text, end), 1));
 }
 
-static struct maps *open_access(const char *parameter, struct span table)
+/* Where a list is from: main.cf is read once and must be right, a table's value may be anything. */
+struct source {
+	const char *parameter;
+	bool is_table;
+};
+
+/* NULL: a table's value names a table that cannot be opened. */
+static struct maps *open_access(const struct source *source, struct span table)
 {
 	struct buf error = BUF_INIT(1000);
-	struct maps *maps = maps_open(parameter, table, TABLE_FOLD | TABLE_IN_JAIL, &error);
+	struct maps *maps = maps_open(source->parameter, table, TABLE_FOLD | TABLE_IN_JAIL, &error);
 
-	if (maps == NULL)
-		fatal("%s: %s", parameter, buf_str(&error));
+	if (maps == NULL && !source->is_table)
+		fatal("%s: %s", source->parameter, buf_str(&error));
+	buf_done(&error);
 	return maps;
 }
 
-static bool is_class(struct span name)
+static struct restriction_list *parse(const struct source *source, struct span text);
+
+/* One name of smtpd_restriction_classes. All are parsed before any other list. */
+struct class {
+	char *name;
+	struct restriction_list *list; /* NULL: not yet */
+	bool is_open;                  /* being parsed: to meet it again is a loop */
+};
+
+static struct class *classes;
+static size_t class_count;
+
+static void parse_class(struct class *class)
+{
+	struct source source = { class->name, false };
+
+	if (class->list != NULL)
+		return;
+	if (class->is_open)
+		fatal("smtpd_restriction_classes: %s refers to itself", class->name);
+	class->is_open = true;
+	class->list = parse(&source, span_of(conf_user(class->name)));
+}
+
+void restrictions_parse_classes(void)
 {
 	struct span rest = span_of(conf->smtpd_restriction_classes), word;
 
-	while ((word = span_word(&rest, ", \t\r\n")).n > 0)
-		if (span_eq(word, name))
-			return true;
+	while ((word = span_word(&rest, ", \t\r\n")).n > 0) {
+		classes = mem_resize(classes, (class_count + 1) * sizeof(*classes));
+		classes[class_count++] = (struct class){ .name = mem_dup(word) };
+	}
+	for (size_t i = 0; i < class_count; i++)
+		parse_class(&classes[i]);
+}
+
+static bool find_class(struct span name, struct restriction *ret)
+{
+	for (size_t i = 0; i < class_count; i++) {
+		if (!span_is(name, classes[i].name))
+			continue;
+		parse_class(&classes[i]);
+		*ret = (struct restriction){ .row = &class_row, .list = classes[i].list };
+		return true;
+	}
 	return false;
 }
 
-static struct restriction_list *parse(const char *parameter, struct span text, enum stage stage,
-				      int depth, bool is_from_table);
-
-static bool parse_class(struct restriction *restriction, struct span name, enum stage stage,
-			int depth)
+/* What an argument is for its restriction; false when it is nothing usable. */
+static bool take_argument(const struct source *source, struct span argument,
+			  struct restriction *ret)
 {
-	char *key;
-	const char *value;
-
-	if (!is_class(name))
+	if (argument.n == 0) {
+		if (!source->is_table)
+			fatal("%s: %s needs an argument", source->parameter, ret->row->name);
 		return false;
-	if (depth > CLASS_DEPTH_MAX)
-		fatal("smtpd_restriction_classes: %.*s refers to itself", SPAN_ARG(name));
-	key = mem_dup(name);
-	value = conf_user(key);
-	restriction->row = &class_row;
-	restriction->list = parse(key, span_of(value), stage, depth + 1, false);
-	return true;
+	}
+	ret->text = span_of(mem_dup(argument));
+	if (ret->row->arg == ARG_TABLE)
+		ret->maps = open_access(source, argument);
+	return ret->row->arg != ARG_TABLE || ret->maps != NULL;
 }
 
-static bool parse_one(const char *parameter, struct span name, struct span *rest, enum stage stage,
-		      int depth, struct restriction *ret)
+static void refuse_lacking(const struct source *source, struct span name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(lacking) && !source->is_table; i++)
+		if (span_is_nocase(name, lacking[i].name))
+			fatal("%s: %s needs what this version lacks: %s", source->parameter,
+			      lacking[i].name, lacking[i].lacks);
+}
+
+static bool parse_one(const struct source *source, struct span name, struct span *rest,
+		      struct restriction *ret)
 {
 	const struct restriction_row *row = find_row(name);
 
 	*ret = (struct restriction){ .row = row };
-	if (row == NULL && parse_class(ret, name, stage, depth))
+	if (row == NULL && find_class(name, ret))
 		return true;
 	if (row == NULL && span_has(name, ':')) {
-		ret->row = &own_rows[stage];
-		ret->maps = open_access(parameter, name);
-		ret->text = name;
-		return true;
+		ret->row = &own_row;
+		return take_argument(source, name, ret);
 	}
+	/* It knows nothing of actions: it is for this one list alone. */
+	if (row != NULL && row->check == check_address_map &&
+	    strcmp(source->parameter, "local_header_rewrite_clients") != 0)
+		row = NULL;
 	if (row == NULL)
 		return false;
-	if (row->arg == ARG_NONE)
-		return true;
-
-	struct span argument = next_word(rest);
-
-	if (argument.n == 0)
-		fatal("%s: %s needs an argument", parameter, row->name);
-	ret->text = span_of(mem_dup(argument));
-	if (row->arg == ARG_TABLE)
-		ret->maps = open_access(parameter, argument);
-	return true;
+	return row->arg == ARG_NONE || take_argument(source, next_word(rest), ret);
 }
 
-static struct restriction_list *parse(const char *parameter, struct span text, enum stage stage,
-				      int depth, bool is_from_table)
+static void add(struct restriction_list *list, const struct restriction *one)
+{
+	list->list = mem_resize(list->list, (list->count + 1) * sizeof(*list->list));
+	list->list[list->count++] = *one;
+}
+
+/* Of a list from a table, which does not last; those of main.cf are for good. */
+static void free_argument(struct restriction *restriction)
+{
+	maps_close(restriction->maps);
+	free((void *)(uintptr_t)restriction->text.p);
+}
+
+/* In a table's value, all up to the first thing that is unknown counts. */
+static struct restriction_list *parse(const struct source *source, struct span text)
 {
 	struct restriction_list *list = NEW(struct restriction_list);
 	struct span word;
 
 	while ((word = next_word(&text)).n > 0) {
 		struct restriction one;
+		bool is_known = parse_one(source, word, &text, &one);
 
-		if (!parse_one(parameter, word, &text, stage, depth, &one)) {
-			if (!is_from_table)
-				fatal("%s: unknown restriction: \"%.*s\"", parameter, SPAN_ARG(word));
-			free(list->list);
-			free(list);
-			return NULL;
+		if (!is_known && !source->is_table) {
+			refuse_lacking(source, word);
+			fatal("%s: unknown restriction: \"%.*s\"", source->parameter,
+			      SPAN_ARG(word));
 		}
-		list->list = mem_resize(list->list, (list->count + 1) * sizeof(*list->list));
-		list->list[list->count++] = one;
+		if (!is_known) {
+			free_argument(&one);
+			one = (struct restriction){ .row = &unknown_row,
+						    .text = span_of(mem_dup(word)) };
+		}
+		add(list, &one);
+		if (!is_known)
+			break;
 	}
 	return list;
 }
 
-struct restriction_list *restrictions_parse(const char *parameter, const char *text,
-					    enum stage stage)
+struct restriction_list *restrictions_parse(const char *parameter, const char *text)
 {
+	struct source source = { parameter, false };
+
 	/* The text may have been expanded into memory that goes; tables keep their names. */
-	return parse(parameter, span_of(mem_dup_str(text)), stage, 0, false);
+	return parse(&source, span_of(mem_dup_str(text)));
 }
 
-struct restriction_list *restrictions_find(struct span text, enum stage stage)
+enum verdict restrictions_run_text(struct check *check, struct span text)
 {
-	return parse("access table", text, stage, 0, true);
+	struct source source = { "access table", true };
+	struct restriction_list *list = parse(&source, text);
+	enum verdict verdict = restrictions_run(check, list);
+
+	for (size_t i = 0; i < list->count; i++)
+		free_argument(&list->list[i]);
+	free(list->list);
+	free(list);
+	return verdict;
 }
 
 /* ---- evaluation ---- */
+
+/* What a restriction that names nothing in particular is about. */
+static enum subject own_subject(const struct check *check)
+{
+	return stages[check->stage].subject;
+}
+
+/* smtpd_log_access_permit_actions. An access table's "OK" is logged where it is found. */
+static void log_permit(struct check *check, const struct restriction *restriction)
+{
+	const struct restriction_row *row = restriction->row;
+
+	if (*row->name == '\0' || row->arg == ARG_TABLE || row->arg == ARG_POLICY)
+		return;
+	check_log_permit(check, row->check == restrict_permit ? own_subject(check) : row->subject,
+			 row->name, NULL);
+}
 
 enum verdict restrictions_run(struct check *check, const struct restriction_list *list)
 {
@@ -252,6 +382,8 @@ enum verdict restrictions_run(struct check *check, const struct restriction_list
 		/* warn_if_reject holds for the restriction that follows it. */
 		if (is_warning)
 			check->warn_if_reject = false;
+		if (verdict == CHECK_PERMIT && tables.logged_permits != NULL)
+			log_permit(check, restriction);
 		if (verdict != CHECK_DUNNO)
 			return verdict;
 	}
@@ -263,12 +395,6 @@ enum verdict restrict_permit(struct check *check, const struct restriction *rest
 	(void)check;
 	(void)restriction;
 	return CHECK_PERMIT;
-}
-
-/* What a plain "reject" in a list is about. */
-static enum subject own_subject(const struct check *check)
-{
-	return own_rows[check->stage].subject;
 }
 
 enum verdict restrict_reject(struct check *check, const struct restriction *restriction)
@@ -300,13 +426,8 @@ enum verdict restrict_defer_if_permit(struct check *check, const struct restrict
 enum verdict restrict_defer_if_reject(struct check *check, const struct restriction *restriction)
 {
 	(void)restriction;
-	if (!check->if_reject.is_set) {
-		check->if_reject.is_set = true;
-		buf_init(&check->if_reject.reply, 2048);
-		(void)buf_printf(&check->if_reject.reply, "450 4.7.0 %s: defer_if_reject requested",
-				 subject_text(check, own_subject(check)));
-	}
-	return CHECK_DUNNO;
+	return check_defer_if_reject(check, own_subject(check), "4.7.0",
+				     SPAN("defer_if_reject requested"));
 }
 
 enum verdict restrict_warn_if_reject(struct check *check, const struct restriction *restriction)
@@ -332,4 +453,15 @@ enum verdict restrict_sleep(struct check *check, const struct restriction *restr
 enum verdict restrict_class(struct check *check, const struct restriction *restriction)
 {
 	return restrictions_run(check, restriction->list);
+}
+
+enum verdict restrict_own_access(struct check *check, const struct restriction *restriction)
+{
+	return stages[check->stage].access(check, restriction);
+}
+
+enum verdict restrict_unknown(struct check *check, const struct restriction *restriction)
+{
+	log_warn("access table: unknown action or restriction: %s", log_clean(restriction->text));
+	return check_config_error(check);
 }

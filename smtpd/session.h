@@ -12,6 +12,7 @@
 #include "ipc/channel.h"
 #include "mail/smtp_cmd.h"
 #include "route/site.h"
+#include "smtpd/notice.h"
 #include "smtpd/tables.h"
 
 /* What is known about a name of the client: by a lookup that went well, failed for now, or ... */
@@ -86,8 +87,14 @@ struct session {
 	bool must_close;
 	struct buf reply; /* of the last check, see smtpd/check.h */
 	struct buf words; /* decoded parts of MAIL and RCPT */
+	struct arena line_arena; /* a command that smtpd_command_filter made */
 	bool saw_bare_newline;
 	bool is_trusted_rewrite; /* local_header_rewrite_clients */
+	unsigned troubles;       /* enum notice_class */
+	struct buf transcript;
+	bool is_transcript_cut;
+	unsigned transactions;   /* number of this one: a policy request's instance */
+	struct clock_wall started;
 };
 
 /* A command that may be given: one row in smtpd/commands.c. */

@@ -56,6 +56,9 @@ static void start_session(struct session *s, int fd)
 	s->errors = s->junk = 0;
 	for (size_t i = 0; i < VERB_COUNT_MAX; i++)
 		s->done[i] = s->tried[i] = 0;
+	notice_begin(s);
+	s->started = clock_wall_now();
+	s->transactions = 0;
 	session_reset_mail(s);
 	conf_set_stress(service_is_stressed());
 	peer_find(s);

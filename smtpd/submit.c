@@ -48,6 +48,7 @@ static void lost_cleanup(struct session *s)
 {
 	log_warn("%s: lost the connection to the %s service",
 		 s->mail.was_logged ? s->queue_id : "NOQUEUE", conf->cleanup_service_name);
+	s->troubles |= NOTICE_RESOURCE;
 	break_message(s, "451 4.3.0 Error: queue file write error");
 }
 

@@ -10,6 +10,7 @@
 #include "conf/expand.h"
 #include "ipc/table_client.h"
 #include "smtpd/check.h"
+#include "smtpd/footer.h"
 #include "smtpd/keywords.h"
 
 struct tables tables;
@@ -22,6 +23,21 @@ static struct maps *open_maps(const char *title, const char *list)
 	if (maps == NULL)
 		fatal("%s: %s", title, buf_str(&error));
 	return maps;
+}
+
+/* NULL when the list is empty, so that nobody asks it in vain. */
+static struct match_list *open_names(const char *title, const char *list)
+{
+	struct buf error = BUF_INIT(1000);
+	struct match_list *match = match_open(title, span_of(list), MATCH_STRING,
+					      TABLE_FOLD | TABLE_IN_JAIL, &error);
+
+	if (match == NULL)
+		fatal("%s: %s", title, buf_str(&error));
+	if (!match_is_empty(match))
+		return match;
+	match_close(match);
+	return NULL;
 }
 
 static struct match_list *open_clients(const char *title, const char *list)
@@ -55,11 +71,12 @@ static void open_restrictions(void)
 		{ STAGE_ETRN, "smtpd_etrn_restrictions", conf->smtpd_etrn_restrictions },
 	};
 
+	restrictions_parse_classes();
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		tables.restrictions[lists[i].stage] =
-			restrictions_parse(lists[i].parameter, lists[i].list, lists[i].stage);
+			restrictions_parse(lists[i].parameter, lists[i].list);
 	tables.rewrite_clients = restrictions_parse("local_header_rewrite_clients",
-						    conf->local_header_rewrite_clients, STAGE_CLIENT);
+						    conf->local_header_rewrite_clients);
 }
 
 /* The tables in a list that has plain words as well. */
@@ -115,6 +132,14 @@ void tables_open(void)
 	if (unknown.n > 0)
 		log_warn("smtpd_discard_ehlo_keywords: unknown keyword: %.*s", SPAN_ARG(unknown));
 	tables.is_strict = is_own_level();
+	tables.logged_permits = open_names("smtpd_log_access_permit_actions",
+					   conf->smtpd_log_access_permit_actions);
+	tables.mx_backup_networks =
+		open_clients("permit_mx_backup_networks", conf->permit_mx_backup_networks);
+	tables.rbl_replies = open_maps("rbl_reply_maps", conf->rbl_reply_maps);
+	tables.command_filter = open_maps("smtpd_command_filter", conf->smtpd_command_filter);
+	footer_open();
+	notice_open();
 	open_forbidden_commands();
 	open_restrictions();
 }

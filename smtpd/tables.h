@@ -29,6 +29,9 @@ struct tables {
 	struct restriction_list *rewrite_clients; /* local_header_rewrite_clients */
 	struct maps *ehlo_keyword_maps;           /* smtpd_discard_ehlo_keyword_address_maps */
 	struct maps *forbidden_commands;          /* tables of smtpd_forbidden_commands */
+	struct match_list *logged_permits;        /* NULL: none */
+	struct match_list *mx_backup_networks;
+	struct maps *rbl_replies, *command_filter;
 	unsigned discard_keywords;                /* bits of smtpd/keywords.h */
 	bool is_strict; /* Postern's own compatibility level: RELIABILITY rows hold */
 };
