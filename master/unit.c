@@ -92,14 +92,15 @@ static struct generation *newest(struct unit *unit)
 
 static void tell(struct generation *generation, enum service_event_kind event)
 {
-	struct msg_service_event message = { .event = event };
+	struct msg_service_event message = { .event = event, .value = all.is_stopping };
 
 	(void)!IPC_SEND(&generation->channel, service_event, &message, -1, clock_in_ms(0));
 }
 
 static void drain_generation(struct generation *generation)
 {
-	if (generation->state == GEN_DRAINING)
+	/* One that drains already, in no hurry, hears of the stop as well. */
+	if (generation->state == GEN_DRAINING && !all.is_stopping)
 		return;
 	generation->state = GEN_DRAINING;
 	tell(generation, EVENT_DRAIN);

@@ -159,7 +159,7 @@ static void tell_master(enum service_event_kind event, const char *text)
 
 static void drain(void)
 {
-	if (self.is_draining)
+	if (self.is_draining && !service.is_stopping)
 		return;
 	self.is_draining = true;
 	if (self.program->kind == SERVICE_WORKERS) {
@@ -190,6 +190,7 @@ static void on_master(struct event_fd *watch, unsigned events)
 		/* Without master nobody would start us again: end in order, as if told to. */
 		if (status != IPC_OK)
 			event_unwatch(watch);
+		service.is_stopping = status != IPC_OK || message.value != 0;
 		drain();
 	} else if (message.event == EVENT_WAKEUP && self.program->on_wakeup != NULL) {
 		self.program->on_wakeup();

@@ -55,7 +55,10 @@ struct service_program {
 	/* LOOP: the wake-up time of master.cf, or somebody kicked the service. */
 	void (*on_wakeup)(void);
 
-	/* LOOP: end soon, with event_stop(); without this function the loop ends at once. */
+	/*
+	 * LOOP: end soon, with event_stop(); without this function the loop ends at once. Called once
+	 * more when the suite stops while a generation drains already.
+	 */
 	void (*on_drain)(void);
 };
 
@@ -74,6 +77,7 @@ struct service {
 	bool is_single_uid;          /* a private instance of a user: no root, no jail by uid */
 	int results_fd;              /* delivery results (qmgr reads, agents write), or -1 */
 	int log_fd;                  /* postlog: read end of the log pipe, or -1 */
+	bool is_stopping;            /* draining since the whole suite stops */
 };
 
 extern struct service service;
@@ -95,10 +99,6 @@ bool service_is_draining(void);
  * when this generation ends: an idle client is then left alone, it will connect again.
  */
 MUST_USE bool service_wait(int fd, struct clock_mono deadline);
-
-/* WORKERS: marks this worker's session with its peer, and counts the workers with that mark. */
-void service_set_peer(const char *peer);
-int service_count_peer(const char *peer);
 
 /* WORKERS: whether more than 80% of maxproc are busy: postconf(5) stress. */
 bool service_is_stressed(void);
