@@ -197,7 +197,7 @@ static void log_end(struct session *s)
 		else
 			(void)buf_printf(&counts, " %s=%u/%u", name, s->done[i], s->tried[i]);
 	}
-	if (done == tried)
+	if (done == tried && tried > 0)
 		(void)buf_printf(&counts, " commands=%u", tried);
 	else
 		(void)buf_printf(&counts, " commands=%u/%u", done, tried);
