@@ -54,13 +54,13 @@ LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed \
 # Programs: a folder of sources each, or one file. Each is linked against the library and what
 # LIBS_name lists.
 LIB_SOURCES := $(wildcard lib/*/*.c)
-DAEMONS := $(notdir $(patsubst %/,%,$(dir $(wildcard master/master.c smtpd/smtpd.c cleanup/cleanup.c \
+DAEMONS := $(notdir $(patsubst %/,%,$(dir $(wildcard master/master.c smtpd/smtpd.c smtpd/front/front.c cleanup/cleanup.c \
 	qmgr/qmgr.c smtp/smtp.c local/*/*.c services/*/*.c))))
 DAEMONS := $(sort $(DAEMONS))
 COMMANDS := $(sort $(patsubst commands/%.c,%,$(wildcard commands/*.c)) \
 	$(notdir $(patsubst %/,%,$(dir $(wildcard commands/*/*.c)))))
 
-sources_of = $(extra_$(1)) $(wildcard $(1)/*.c services/$(1)/*.c local/$(1)/*.c commands/$(1)/*.c commands/$(1).c)
+sources_of = $(extra_$(1)) $(wildcard $(1)/*.c services/$(1)/*.c smtpd/$(1)/*.c local/$(1)/*.c commands/$(1)/*.c commands/$(1).c)
 # Sources that a program takes from another folder.
 extra_postern := master/config.c
 extra_postalias := $(filter-out %/postmap.c,$(wildcard commands/postmap/*.c))

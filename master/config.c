@@ -371,14 +371,14 @@ void config_free(struct config *config)
 }
 
 struct conf_snapshot *config_snapshot(struct config *config, const struct master_service *service,
-				      struct buf *errors)
+				      const char *program_name, struct buf *errors)
 {
 	struct conf_report report = { take_problem, config, 0 };
 	struct conf_scope scope = scope_of(config, service);
 	enum conf_program program;
 
-	if (!conf_program_find(service->command, &program)) {
-		(void)buf_printf(errors, "%s: unknown program\n", service->command);
+	if (!conf_program_find(program_name, &program)) {
+		(void)buf_printf(errors, "%s: unknown program\n", program_name);
 		return NULL;
 	}
 	return conf_snapshot_new(&scope, program, &report);

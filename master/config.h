@@ -50,9 +50,12 @@ bool config_program(const char *command, const char **ret_file, bool *ret_is_alo
 /* What does the job of a program of Postfix that has no process here, or NULL. */
 const char *config_inside(const char *command);
 
-/* The snapshot of a service, to be completed by the caller. NULL with a line in `errors`. */
+/*
+ * The snapshot of a service for one of its programs (an smtpd service has two, smtpd and its front),
+ * to be completed by the caller. NULL with a line in `errors`.
+ */
 struct conf_snapshot *config_snapshot(struct config *config, const struct master_service *service,
-				      struct buf *errors);
+				      const char *program_name, struct buf *errors);
 
 /* Adds the words of notifications, expanded, for the bounce service: "template.failure.text" ... */
 void config_add_templates(struct config *config, const struct master_service *service,

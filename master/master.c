@@ -116,7 +116,8 @@ static int make_snapshot(struct wanted *wanted, const char *listeners)
 {
 	const struct master_service *entry = wanted->entry;
 	struct config *config = state.config;
-	struct conf_snapshot *snapshot = config_snapshot(config, entry, &config->errors);
+	struct conf_snapshot *snapshot = config_snapshot(config, entry, wanted->program,
+							 &config->errors);
 	char key[16];
 	int fd;
 
@@ -210,19 +211,23 @@ static bool want_client_sockets(struct config *config, struct wanted *wanted, st
 	return true;
 }
 
-static bool want_sockets(struct config *config, struct wanted *wanted,
-			 const struct master_service *entry, struct buf *error)
+/* The listeners of an inet service are its front's, if it has one. */
+static bool want_inet_sockets(struct config *config, struct wanted *wanted,
+			      const struct master_service *entry, struct buf *error)
+{
+	return sockets_want_inet(&wanted->sockets, entry->name,
+				 config_value(config, entry, "inet_interfaces"),
+				 config_value(config, entry, "inet_protocols"), error);
+}
+
+static bool want_unix_sockets(struct config *config, struct wanted *wanted,
+			      const struct master_service *entry, struct buf *error)
 {
 	bool is_public = entry->private_service == MASTER_NO;
-	char *path;
+	char *path = mem_printf("%s/%s/%s", config->queue_directory,
+				is_public ? "public" : "private", entry->name);
 	bool is_made;
 
-	if (entry->type == MASTER_INET)
-		return sockets_want_inet(&wanted->sockets, entry->name,
-					 config_value(config, entry, "inet_interfaces"),
-					 config_value(config, entry, "inet_protocols"), error);
-	path = mem_printf("%s/%s/%s", config->queue_directory, is_public ? "public" : "private",
-			  entry->name);
 	if (entry->type == MASTER_UNIX_DGRAM)
 		is_made = sockets_want_unix(&wanted->sockets, SOCKET_UNIX_DGRAM, path, 0622,
 					    config->setgid_gid, SERVICE_DGRAM, error);
@@ -240,35 +245,70 @@ static void replace(char **text, const char *value)
 	*text = mem_dup_str(value);
 }
 
-static bool want_service(struct config *config, struct master_service *entry, struct buf *error)
+/* Every inet service of smtpd has a front, without a word in master.cf; see smtpd/front. */
+static bool has_front(const struct master_service *entry)
 {
-	struct unit *unit = unit_find(entry->name, entry->type_name);
-	const char *file;
-	bool is_alone;
+	return entry->type == MASTER_INET && strcmp(entry->command, "smtpd") == 0;
+}
 
-	if (!config_program(entry->command, &file, &is_alone))
-		return true; /* inside */
+/* The unit `type` of this line of master.cf, running `program` from `file`; its sockets are not
+ * wanted yet. */
+static struct unit *want_unit(struct config *config, struct master_service *entry, const char *type,
+			      const char *program, const char *file)
+{
+	struct unit *unit = unit_find(entry->name, type);
+	struct wanted *wanted;
+
 	if (unit == NULL)
-		unit = unit_new(entry->name, entry->type_name);
+		unit = unit_new(entry->name, type);
 	unit->is_retired = false;
 	unit->is_wanted = true;
-
-	struct wanted *wanted = &unit->wanted;
-
-	replace(&wanted->program, entry->command);
+	wanted = &unit->wanted;
+	replace(&wanted->program, program);
 	free(wanted->path);
 	wanted->path = mem_printf("%s/%s", config->daemon_directory, file);
-	wanted->is_alone = is_alone || entry->maxproc == 1;
-	wanted->is_log = strcmp(entry->command, "postlogd") == 0;
-	wanted->wakeup_seconds = entry->wakeup_seconds;
+	wanted->is_log = strcmp(program, "postlogd") == 0;
 	wanted->make_snapshot = make_snapshot;
 	wanted->entry = entry;
 	sockets_mark(&wanted->sockets);
+	return unit;
+}
+
+static bool want_front(struct config *config, struct master_service *entry, struct buf *error)
+{
+	struct wanted *wanted = &want_unit(config, entry, "front", "front", "front")->wanted;
+
 	if (!make_own_root(config, wanted->program, error) ||
-	    !want_sockets(config, wanted, entry, error))
+	    !want_inet_sockets(config, wanted, entry, error))
 		return false;
 	sockets_sweep(&wanted->sockets);
 	return true;
+}
+
+static bool want_service(struct config *config, struct master_service *entry, struct buf *error)
+{
+	struct wanted *wanted;
+	const char *file;
+	bool is_alone, is_made;
+
+	if (!config_program(entry->command, &file, &is_alone))
+		return true; /* inside */
+	if (has_front(entry) && !want_front(config, entry, error))
+		return false;
+	wanted = &want_unit(config, entry, entry->type_name, entry->command, file)->wanted;
+	wanted->is_alone = is_alone || entry->maxproc == 1;
+	wanted->wakeup_seconds = entry->wakeup_seconds;
+	if (!make_own_root(config, wanted->program, error))
+		return false;
+	if (has_front(entry))
+		is_made = want_client_sockets(config, wanted, error);
+	else if (entry->type == MASTER_INET)
+		is_made = want_inet_sockets(config, wanted, entry, error);
+	else
+		is_made = want_unix_sockets(config, wanted, entry, error);
+	if (is_made)
+		sockets_sweep(&wanted->sockets);
+	return is_made;
 }
 
 static bool is_disabled(const struct config *config, const struct master_service *entry)

@@ -109,7 +109,10 @@ static void tell(struct generation *generation, enum service_event_kind event, u
 
 static void drain_generation(struct generation *generation)
 {
-	if (generation->state == GEN_DRAINING || generation->state == GEN_LEFT)
+	if (generation->state == GEN_LEFT)
+		return;
+	/* One that drains already, in no hurry, hears of the stop as well. */
+	if (generation->state == GEN_DRAINING && !all.is_stopping)
 		return;
 	generation->state = GEN_DRAINING;
 	tell(generation, EVENT_DRAIN, all.is_stopping || generation->unit->is_retired);

@@ -92,6 +92,10 @@ void cmd_mail(struct session *s, struct span arguments)
 		reply(s, "503 5.5.1 Error: nested MAIL command");
 		return;
 	}
+	if (limit_is_passed(s, RATE_MESSAGE)) {
+		reply(s, "450 4.7.1 Error: too much mail from %s", s->peer.addr);
+		return;
+	}
 	if (s->protocol == NULL)
 		rules.ext = SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_DSN;
 	status = smtp_mail_parse(arguments, &rules, &s->words, &mail, &bad);

@@ -71,6 +71,10 @@ void cmd_rcpt(struct session *s, struct span arguments)
 		reply(s, "503 5.5.1 Error: RCPT after BDAT");
 		return;
 	}
+	if (limit_is_passed(s, RATE_RECIPIENT)) {
+		reply(s, "450 4.7.1 Error: too many recipients from %s", s->peer.addr);
+		return;
+	}
 	if (tables.is_strict)
 		rules.addr_flags |= SMTP_ADDR_LIMITS;
 	if (s->protocol == NULL)

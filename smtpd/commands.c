@@ -9,7 +9,6 @@
 
 #include "base/log.h"
 #include "conf/conf.h"
-#include "proc/service.h"
 #include "smtpd/check.h"
 
 static const struct verb verbs[] = {
@@ -202,17 +201,10 @@ static bool is_over(struct session *s)
 /* True when the session may go on behind the greeting. */
 static bool greet(struct session *s)
 {
-	int limit = conf->smtpd_client_connection_count_limit;
-
-	if (limit > 0 && service_count_peer(s->peer.addr) > limit &&
-	    match_client(tables.event_exceptions, &s->lookup, span_of(s->peer.name),
-			 span_of(s->peer.addr)) != MATCH_YES) {
-		log_warn("Connection concurrency limit exceeded: %d from %s for service %s",
-			 service_count_peer(s->peer.addr), client_text(s), service.name);
-		reply_quietly(s, "421 4.7.0 %s Error: too many connections from %s", conf->myhostname,
-			      s->peer.addr);
+	if (s->offer.was_greeted)
+		return true;
+	if (s->offer.is_limited && limit_connection(s))
 		return false;
-	}
 	if (!check_connect(s)) {
 		/* RFC 5321 3.1: the client hears why, and may only QUIT. */
 		reply(s, "%s", buf_str(&s->reply));
@@ -240,7 +232,7 @@ static void log_end(struct session *s)
 		else
 			(void)buf_printf(&counts, " %s=%u/%u", name, s->done[i], s->tried[i]);
 	}
-	if (done == tried)
+	if (done == tried && tried > 0)
 		(void)buf_printf(&counts, " commands=%u", tried);
 	else
 		(void)buf_printf(&counts, " commands=%u/%u", done, tried);

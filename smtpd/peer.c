@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Who is at the other end: address, and the name that PTR and address records agree on. */
 
-#include <arpa/inet.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/ip.h"
 #include "conf/conf.h"
 #include "mail/domain.h"
 #include "net/dns.h"
@@ -15,27 +13,44 @@
 
 enum { LOOKUP_MS = 30000 };
 
-/* Numeric text of an address; IPv4 that came over IPv6 is shown as IPv4. */
-static void address_text(const struct sockaddr_storage *from, char *addr, size_t addr_size,
-			 char *port, size_t port_size)
-{
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)from;
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)from;
-	unsigned number = 0;
+enum { ADDR_BYTES = sizeof(((struct peer *)NULL)->addr), PORT_BYTES = 8 };
 
-	(void)snprintf(addr, addr_size, "unknown");
-	if (from->ss_family == AF_INET6) {
-		number = ntohs(v6->sin6_port);
-		if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
-			(void)inet_ntop(AF_INET, v6->sin6_addr.s6_addr + 12, addr,
-					(socklen_t)addr_size);
-		else
-			(void)inet_ntop(AF_INET6, &v6->sin6_addr, addr, (socklen_t)addr_size);
-	} else if (from->ss_family == AF_INET) {
-		number = ntohs(v4->sin_port);
-		(void)inet_ntop(AF_INET, &v4->sin_addr, addr, (socklen_t)addr_size);
-	}
-	(void)snprintf(port, port_size, "%u", number);
+/* Numeric text of what getpeername(2) and getsockname(2) say. */
+static void address_text(const struct sockaddr_storage *from, char addr[ADDR_BYTES],
+			 char port[PORT_BYTES])
+{
+	struct ip_addr ip;
+	unsigned number = 0;
+	char text[IP_TEXT_MAX] = "unknown";
+
+	if (ip_from_sockaddr((const struct sockaddr *)from, &ip, &number))
+		ip_text(&ip, text);
+	(void)snprintf(addr, ADDR_BYTES, "%s", text);
+	(void)snprintf(port, PORT_BYTES, "%u", number & 0xffff);
+}
+
+static void find_addresses(struct peer *peer, int fd)
+{
+	struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+	socklen_t size = sizeof(address);
+
+	(void)getpeername(fd, (struct sockaddr *)&address, &size);
+	address_text(&address, peer->addr, peer->port);
+	address = (struct sockaddr_storage){ .ss_family = AF_UNSPEC };
+	size = sizeof(address);
+	(void)getsockname(fd, (struct sockaddr *)&address, &size);
+	address_text(&address, peer->server_addr, peer->server_port);
+}
+
+/* The front has checked them. */
+static void take_proxied(struct peer *peer, const struct msg_front_offer *offer)
+{
+	(void)snprintf(peer->addr, sizeof(peer->addr), "%.*s", SPAN_ARG(offer->client_addr));
+	(void)snprintf(peer->port, sizeof(peer->port), "%.*s", SPAN_ARG(offer->client_port));
+	(void)snprintf(peer->server_addr, sizeof(peer->server_addr), "%.*s",
+		       SPAN_ARG(offer->server_addr));
+	(void)snprintf(peer->server_port, sizeof(peer->server_port), "%.*s",
+		       SPAN_ARG(offer->server_port));
 }
 
 static enum peer_status from_dns(enum dns_status status)
@@ -96,21 +111,14 @@ static void find_names(struct peer *peer)
 void peer_find(struct session *s)
 {
 	struct peer *peer = &s->peer;
-	struct sockaddr_storage address = { 0 };
-	socklen_t size = sizeof(address);
 
 	*peer = (struct peer){ .name_status = PEER_PERMANENT, .reverse_status = PEER_PERMANENT };
 	(void)snprintf(peer->name, sizeof(peer->name), "unknown");
 	(void)snprintf(peer->reverse_name, sizeof(peer->reverse_name), "unknown");
-	if (getpeername(s->stream.fd, (struct sockaddr *)&address, &size) == 0)
-		address_text(&address, peer->addr, sizeof(peer->addr), peer->port,
-			     sizeof(peer->port));
+	if (s->offer.client_addr.n > 0)
+		take_proxied(peer, &s->offer);
 	else
-		(void)snprintf(peer->addr, sizeof(peer->addr), "unknown");
-	size = sizeof(address);
-	if (getsockname(s->stream.fd, (struct sockaddr *)&address, &size) == 0)
-		address_text(&address, peer->server_addr, sizeof(peer->server_addr),
-			     peer->server_port, sizeof(peer->server_port));
+		find_addresses(peer, s->stream.fd);
 	if (conf->smtpd_peername_lookup)
 		find_names(peer);
 }

@@ -13,7 +13,11 @@ const char *client_text(const struct session *s)
 {
 	static char text[400];
 
-	(void)snprintf(text, sizeof(text), "%s[%s]", s->peer.name, s->peer.addr);
+	if (conf->smtpd_client_port_logging)
+		(void)snprintf(text, sizeof(text), "%s[%s]:%s", s->peer.name, s->peer.addr,
+			       s->peer.port);
+	else
+		(void)snprintf(text, sizeof(text), "%s[%s]", s->peer.name, s->peer.addr);
 	return text;
 }
 

@@ -11,6 +11,7 @@
 #include "base/stream.h"
 #include "ipc/channel.h"
 #include "mail/smtp_cmd.h"
+#include "net/rates.h"
 #include "route/site.h"
 #include "smtpd/notice.h"
 #include "smtpd/tables.h"
@@ -29,6 +30,9 @@ struct peer {
 };
 
 enum { VERB_COUNT_MAX = 24 };
+
+/* Whether smtpd_client_event_limit_exceptions has the client; looked up when it matters. */
+enum exemption { EXEMPT_UNKNOWN, EXEMPT_NO, EXEMPT_YES };
 
 /* What accessible tables decided about the whole message; see smtpd/access.c. */
 struct message_actions {
@@ -62,6 +66,8 @@ struct transaction {
 
 struct session {
 	struct stream stream;
+	struct ipc_channel front; /* to the front that handed it over; see smtpd/handover.c */
+	struct msg_front_offer offer; /* counts and flags; its texts are used up at the start */
 	struct peer peer;
 	struct ipc_channel cleanup;
 	char queue_id[32]; /* of the next message, once cleanup was reached */
@@ -81,6 +87,7 @@ struct session {
 	struct arena mail_arena;
 
 	/* accounting */
+	enum exemption exemption; /* from the limits of limits.c */
 	const char *where; /* what the client did last: "CONNECT", "EHLO", "DATA" */
 	int errors, junk;
 	unsigned done[VERB_COUNT_MAX], tried[VERB_COUNT_MAX];
@@ -157,5 +164,25 @@ void submit_abandon(struct session *s);
 
 /* peer.c: fills in the addresses, and the names as smtpd_peername_lookup says. */
 void peer_find(struct session *s);
+
+/*
+ * handover.c: takes the client that comes over `fd`, a connection of the front. Its socket, or -1 when
+ * the front has taken it back; then the connection is closed.
+ */
+MUST_USE int handover_take(struct session *s, int fd);
+/* The front may end the session while its client is silent; call it when the stream is open. */
+void handover_listen(struct session *s);
+/* Tells the front that the session is over. */
+void handover_end(struct session *s);
+
+/* ---- limits on what one client does: limits.c ---- */
+
+/* Whether the front left it to us to refuse this client, and it is refused; says so. */
+MUST_USE bool limit_connection(struct session *s);
+/*
+ * Counts one event and says whether that is over the client's limit; asks anvil only when there
+ * is a limit. The caller answers; it was logged.
+ */
+MUST_USE bool limit_is_passed(struct session *s, enum rate_kind kind);
 
 #endif

@@ -8,7 +8,8 @@
  * 2920, 3030, 3461, 6152, 6531, 1985. Manual: smtpd(8).
  */
 
-#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
 
 #include "base/log.h"
 #include "conf/conf.h"
@@ -35,6 +36,7 @@ static void worker_start(void)
 	buf_init(&session.content, CONTENT_MAX);
 	lookup_init(&session.lookup, false);
 	ipc_attach(&session.cleanup, -1);
+	ipc_attach(&session.front, -1);
 }
 
 /* Whether addresses in headers are completed with our domain: local_header_rewrite_clients. */
@@ -54,15 +56,16 @@ static void start_session(struct session *s, int fd)
 	s->ext = SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_DSN;
 	s->protocol = NULL;
 	s->errors = s->junk = 0;
+	s->exemption = EXEMPT_UNKNOWN;
 	for (size_t i = 0; i < VERB_COUNT_MAX; i++)
 		s->done[i] = s->tried[i] = 0;
 	notice_begin(s);
 	s->started = clock_wall_now();
 	s->transactions = 0;
 	session_reset_mail(s);
-	conf_set_stress(service_is_stressed());
+	handover_listen(s);
+	conf_set_stress(s->offer.is_stressed);
 	peer_find(s);
-	service_set_peer(s->peer.addr);
 	s->is_trusted_rewrite = is_rewrite_client(s);
 }
 
@@ -73,14 +76,22 @@ static void farewell(void)
 	(void)stream_flush(&session.stream);
 }
 
+/* A client comes through the front; in a service without one (type unix, pass) directly. */
 static void serve(int fd, const char *client)
 {
-	(void)client;
+	session.offer = (struct msg_front_offer){ .is_stressed = service_is_stressed() };
+	if (strcmp(client, "front") == 0)
+		fd = handover_take(&session, fd);
+	if (fd < 0)
+		return;
 	start_session(&session, fd);
 	log_on_fatal(farewell);
 	session_run(&session);
 	log_on_fatal(NULL);
+	/* The front has a copy of the socket: closing ours would not tell the client. */
+	(void)shutdown(fd, SHUT_WR);
 	stream_hangup(&session.stream);
+	handover_end(&session);
 }
 
 int main(int argc, char **argv)

@@ -209,6 +209,8 @@ static void answer(struct session *s, const struct msg_submit_done *done)
 	case SUBMIT_OK:
 	case SUBMIT_DISCARD:
 		reply(s, "250 2.0.0 Ok: queued as %s", s->queue_id);
+		/* Who brings mail may err anew: smtpd(8), smtpd_hard_error_limit. */
+		s->errors = s->junk = 0;
 		return;
 	case SUBMIT_REJECT:
 		reply(s, "%s %s %s", done->status.n > 0 && done->status.p[0] == '4' ? "450" : "550",

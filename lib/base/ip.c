@@ -4,7 +4,9 @@
 #include "base/ip.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 
 bool ip_parse(struct span text, struct ip_addr *ret_addr)
 {
@@ -35,6 +37,12 @@ static uint8_t mask_byte(unsigned bits, size_t index)
 	if (bits <= index * 8)
 		return 0;
 	return (uint8_t)(0xff00u >> (bits - index * 8));
+}
+
+void ip_mask(struct ip_addr *addr, unsigned prefix_bits)
+{
+	for (size_t i = 0; i < sizeof(addr->bytes); i++)
+		addr->bytes[i] &= mask_byte(prefix_bits, i);
 }
 
 /* Takes the brackets off "[a]", "[a]/n" and "[a/n]" and splits at the "/". */
@@ -85,11 +93,9 @@ bool ip_net_parse(struct span text, struct ip_net *ret_net, struct buf *ret_erro
 	net.prefix_bits = (unsigned)prefix;
 
 	struct ip_net masked = net;
-	size_t size = net.addr.is_v6 ? 16 : 4;
 
-	for (size_t i = 0; i < size; i++)
-		masked.addr.bytes[i] &= mask_byte(net.prefix_bits, i);
-	if (memcmp(masked.addr.bytes, net.addr.bytes, size) != 0) {
+	ip_mask(&masked.addr, net.prefix_bits);
+	if (memcmp(masked.addr.bytes, net.addr.bytes, sizeof(net.addr.bytes)) != 0) {
 		char better[IP_TEXT_MAX];
 
 		ip_text(&masked.addr, better);
@@ -99,6 +105,29 @@ bool ip_net_parse(struct span text, struct ip_net *ret_net, struct buf *ret_erro
 		return false;
 	}
 	*ret_net = net;
+	return true;
+}
+
+bool ip_from_sockaddr(const struct sockaddr *from, struct ip_addr *ret_addr, unsigned *ret_port)
+{
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)from;
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)from;
+	struct ip_addr addr = { .is_v6 = false };
+
+	if (from->sa_family == AF_INET) {
+		memcpy(addr.bytes, &v4->sin_addr, 4);
+		*ret_port = ntohs(v4->sin_port);
+	} else if (from->sa_family == AF_INET6) {
+		addr.is_v6 = !IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr);
+		if (addr.is_v6)
+			memcpy(addr.bytes, v6->sin6_addr.s6_addr, 16);
+		else
+			memcpy(addr.bytes, v6->sin6_addr.s6_addr + 12, 4);
+		*ret_port = ntohs(v6->sin6_port);
+	} else {
+		return false;
+	}
+	*ret_addr = addr;
 	return true;
 }
 

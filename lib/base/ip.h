@@ -30,6 +30,13 @@ void ip_text(const struct ip_addr *addr, char ret_text[IP_TEXT_MAX]);
  */
 bool ip_net_parse(struct span text, struct ip_net *ret_net, struct buf *ret_error);
 
+/* An address as a socket has it; IPv4 that came over IPv6 becomes plain IPv4. False: no IP. */
+struct sockaddr;
+bool ip_from_sockaddr(const struct sockaddr *from, struct ip_addr *ret_addr, unsigned *ret_port);
+
+/* Clears all bits behind the first `prefix_bits`. */
+void ip_mask(struct ip_addr *addr, unsigned prefix_bits);
+
 /* Whether the address is in the network; never across the two families. */
 bool ip_net_has(const struct ip_net *net, const struct ip_addr *addr);
 

@@ -48,6 +48,7 @@ static void start(struct stream *stream, int fd)
 	stream->layer = &plain_layer;
 	stream->layer_context = stream;
 	stream->deadline = CLOCK_NEVER;
+	stream->wake_fd = -1;
 	stream->status = IO_OK;
 	stream->saved_errno = 0;
 	stream->in_start = stream->in_end = 0;
@@ -114,15 +115,31 @@ static enum io_status fail(struct stream *stream, enum io_status status)
 	return stream->status;
 }
 
+void stream_set_wake(struct stream *stream, int fd,
+		     bool (*on_wake)(void *context, int64_t waited_ms), void *context)
+{
+	stream->wake_fd = fd;
+	stream->on_wake = on_wake;
+	stream->wake_context = context;
+}
+
 static enum io_status wait_for(struct stream *stream, short events)
 {
-	for (;;) {
-		struct pollfd p = { .fd = stream->fd, .events = events };
-		int ready = poll(&p, 1, clock_poll_ms(stream->deadline));
+	struct clock_mono start = { 0 };
 
-		if (ready > 0)
+	if (stream->wake_fd >= 0)
+		start = clock_mono_now();
+	for (;;) {
+		struct pollfd p[2] = { { .fd = stream->fd, .events = events },
+				       { .fd = stream->wake_fd, .events = POLLIN } };
+		int ready = poll(p, 2, clock_poll_ms(stream->deadline));
+
+		if (ready > 0 && p[0].revents != 0)
 			return IO_OK;
-		if (ready == 0)
+		if (ready > 0 &&
+		    stream->on_wake(stream->wake_context, (clock_mono_now().us - start.us) / 1000))
+			continue;
+		if (ready >= 0)
 			return fail(stream, IO_TIMEOUT);
 		if (errno != EINTR)
 			return fail(stream, IO_ERROR);

@@ -38,6 +38,9 @@ struct stream {
 	const struct stream_layer *layer;
 	void *layer_context;
 	struct clock_mono deadline;
+	int wake_fd; /* -1, or see stream_set_wake() */
+	bool (*on_wake)(void *context, int64_t waited_ms);
+	void *wake_context;
 	enum io_status status; /* first failure, or IO_OK */
 	int saved_errno;
 	char *in;
@@ -62,6 +65,14 @@ void stream_reopen(struct stream *stream, int fd);
 
 void stream_set_deadline(struct stream *stream, struct clock_mono deadline);
 void stream_set_layer(struct stream *stream, const struct stream_layer *layer, void *context);
+
+/*
+ * While the stream waits for its peer it also watches `fd`, which stays the caller's; -1: no
+ * more. When that is readable, `on_wake` is told for how long this wait has lasted, reads from `fd`
+ * and says whether to go on; false ends the wait as if the deadline had passed.
+ */
+void stream_set_wake(struct stream *stream, int fd,
+		     bool (*on_wake)(void *context, int64_t waited_ms), void *context);
 
 /*
  * The next line without its line end. `*ret_line` is borrowed until the next call that reads.

@@ -43,6 +43,7 @@ static struct {
 	struct jail_place place;
 	char socket_prefix[256];
 	bool is_draining;
+	bool is_stopping; /* draining, and nobody follows */
 	int inotify;
 	struct event_fd inotify_watch;
 	struct event_timer renew_timer;
@@ -160,7 +161,7 @@ static void tell_master(enum service_event_kind event, const char *text)
 
 static void drain(bool has_successor)
 {
-	if (self.is_draining)
+	if (self.is_draining && !self.is_stopping)
 		return;
 	self.is_draining = true;
 	if (self.program->kind == SERVICE_WORKERS) {
@@ -200,9 +201,11 @@ static void on_master(struct event_fd *watch, unsigned events)
 	if (status != IPC_OK) {
 		/* Without master nobody would start us again: end in order, as if told to. */
 		event_unwatch(watch);
+		self.is_stopping = true;
 		stop_listening();
 		drain(false);
 	} else if (message.event == EVENT_DRAIN) {
+		self.is_stopping = message.value != 0;
 		drain(message.value == 0);
 	} else if (message.event == EVENT_WAKEUP && self.program->on_wakeup != NULL) {
 		self.program->on_wakeup();

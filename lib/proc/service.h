@@ -57,7 +57,8 @@ struct service_program {
 	/*
 	 * LOOP: end soon, with event_stop(); without this function the loop ends at once.
 	 * `has_successor`: another process of the service follows, which waits for this one; else
-	 * master stops, or has died.
+	 * master stops, or has died. Called once more when the suite stops while a generation
+	 * drains already.
 	 */
 	void (*on_drain)(bool has_successor);
 };
@@ -98,10 +99,6 @@ bool service_is_draining(void);
  * when this generation ends: an idle client is then left alone, it will connect again.
  */
 MUST_USE bool service_wait(int fd, struct clock_mono deadline);
-
-/* WORKERS: marks this worker's session with its peer, and counts the workers with that mark. */
-void service_set_peer(const char *peer);
-int service_count_peer(const char *peer);
 
 /* WORKERS: whether more than 80% of maxproc are busy: postconf(5) stress. */
 bool service_is_stressed(void);

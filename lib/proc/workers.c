@@ -28,12 +28,11 @@
 #include "base/mem.h"
 #include "conf/conf.h"
 
-enum { UNLIMITED_WORKERS = 5000, PEER_BYTES = 56, CRASH_PAUSE_MS = 1000 };
+enum { UNLIMITED_WORKERS = 5000, CRASH_PAUSE_MS = 1000 };
 
 struct slot {
 	_Atomic pid_t pid; /* 0: free; -1: being forked */
 	_Atomic bool is_busy;
-	char peer[PEER_BYTES];
 };
 
 struct scoreboard {
@@ -93,22 +92,6 @@ bool service_is_stressed(void)
 	int busy = atomic_load(&scoreboard->total) - atomic_load(&scoreboard->idle);
 
 	return service.maxproc > 0 && busy * 5 > scoreboard->limit * 4;
-}
-
-void service_set_peer(const char *peer)
-{
-	(void)snprintf(worker.slot->peer, sizeof(worker.slot->peer), "%s", peer);
-}
-
-int service_count_peer(const char *peer)
-{
-	int count = 0;
-
-	for (int i = 0; i < scoreboard->limit; i++)
-		if (atomic_load(&scoreboard->slots[i].pid) != 0 &&
-		    strncmp(scoreboard->slots[i].peer, peer, PEER_BYTES - 1) == 0)
-			count++;
-	return count;
 }
 
 void service_end_worker(void)
@@ -183,7 +166,6 @@ static void take_connection(int fd, const char *client)
 	if (atomic_fetch_sub(&scoreboard->idle, 1) == 1)
 		(void)!write(template.nobody_idle.fd, &one, sizeof(one));
 	template.program->serve(fd, client);
-	worker.slot->peer[0] = '\0';
 	atomic_store(&worker.slot->is_busy, false);
 	atomic_fetch_add(&scoreboard->idle, 1);
 }
@@ -225,7 +207,6 @@ static void fork_worker(void)
 
 	if (slot == NULL)
 		return;
-	slot->peer[0] = '\0';
 	atomic_store(&slot->is_busy, false);
 	atomic_store(&slot->pid, -1);
 	atomic_fetch_add(&scoreboard->idle, 1);

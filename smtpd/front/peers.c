@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What counts as one client, how many connections it has and makes, and the limits on that:
+ * postconf(5) smtpd_client_connection_count_limit, _rate_limit, _event_limit_exceptions,
+ * _ipv4_prefix_length, _ipv6_prefix_length. The highest counts are told to anvil, which logs them.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/htab.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/words.h"
+#include "conf/conf.h"
+#include "proc/service.h"
+#include "smtpd/front/front.h"
+
+enum { RATE_CLIENTS_MAX = 65536 };
+
+struct exception {
+	struct ip_net net;
+	bool is_negated;
+};
+
+static struct {
+	struct htab peers; /* those connected now */
+	struct rates rates;
+	struct exception *exceptions;
+	size_t exception_count;
+	bool is_list_whole; /* the exceptions are networks only */
+	struct ipc_channel anvil;
+	unsigned peaks[RATE_PEAKS]; /* told to anvil, since... */
+	struct clock_mono peaks_end; /* ... and until when */
+} self;
+
+/*
+ * Networks of the list up to the first pattern that is none. What comes behind that may need a name or
+ * a table, and is smtpd's to answer.
+ */
+static void parse_exceptions(void)
+{
+	struct span rest = span_of(conf->smtpd_client_event_limit_exceptions), word;
+	struct buf reason = BUF_INIT(1000);
+
+	while ((word = words_next(&rest, WORDS_BLANK_OR_COMMA)).n > 0) {
+		struct exception exception = { .is_negated = false };
+
+		while (word.n > 0 && word.p[0] == '!') {
+			exception.is_negated = !exception.is_negated;
+			word = span_from(word, 1);
+		}
+		if (!ip_net_parse(word, &exception.net, &reason)) {
+			buf_done(&reason);
+			return;
+		}
+		self.exceptions = mem_resize(self.exceptions,
+					     (self.exception_count + 1) * sizeof(exception));
+		self.exceptions[self.exception_count++] = exception;
+	}
+	self.is_list_whole = true;
+	buf_done(&reason);
+}
+
+enum exemption peers_exemption(const struct ip_addr *addr)
+{
+	for (size_t i = 0; i < self.exception_count; i++)
+		if (ip_net_has(&self.exceptions[i].net, addr))
+			return self.exceptions[i].is_negated ? EXEMPT_NO : EXEMPT_YES;
+	return self.is_list_whole ? EXEMPT_NO : EXEMPT_PERHAPS;
+}
+
+void peers_setup(void)
+{
+	rates_init(&self.rates, RATE_CLIENTS_MAX, (int64_t)conf->anvil_rate_time_unit * 1000);
+	ipc_attach(&self.anvil, -1);
+	parse_exceptions();
+}
+
+struct peer *peer_enter(struct client *client)
+{
+	char name[RATES_CLIENT_MAX];
+	struct peer *peer;
+
+	rates_client(&client->addr, conf->smtpd_client_ipv4_prefix_length,
+		     conf->smtpd_client_ipv6_prefix_length, name);
+	peer = htab_get(&self.peers, span_of(name));
+	if (peer == NULL) {
+		peer = NEW(struct peer);
+		(void)snprintf(peer->name, sizeof(peer->name), "%s", name);
+		list_init(&peer->parked);
+		(void)htab_put(&self.peers, span_of(name), peer);
+	}
+	peer->connected++;
+	return peer;
+}
+
+void peer_leave(struct peer *peer)
+{
+	if (--peer->connected > 0)
+		return;
+	(void)htab_remove(&self.peers, span_of(peer->name));
+	free(peer);
+}
+
+/* ---- the highest counts ---- */
+
+static bool send_peak(const struct msg_rate_peak *peak)
+{
+	return IPC_SEND(&self.anvil, rate_peak, peak, -1, clock_in_ms(0)) == IPC_OK;
+}
+
+/* Tells anvil of a new highest count. What cannot be told at once is not worth waiting for. */
+static void note_peak(unsigned kind, unsigned count, const struct peer *peer)
+{
+	struct msg_rate_peak peak = { .kind = kind, .count = count,
+				      .service = span_of(service.name),
+				      .client = span_of(peer->name) };
+
+	if (clock_is_past(self.peaks_end)) {
+		for (size_t i = 0; i < RATE_PEAKS; i++)
+			self.peaks[i] = 0;
+		self.peaks_end = clock_in_ms((int64_t)conf->anvil_status_update_time * 1000);
+	}
+	if (count <= self.peaks[kind])
+		return;
+	self.peaks[kind] = count;
+	if (ipc_is_open(&self.anvil) && send_peak(&peak))
+		return;
+	ipc_close(&self.anvil);
+	ipc_attach(&self.anvil, service_connect("anvil", clock_in_ms(0)));
+	if (ipc_is_open(&self.anvil) && !send_peak(&peak))
+		ipc_close(&self.anvil);
+}
+
+/* ---- limits ---- */
+
+static void refuse(struct client *client, const char *what, unsigned count)
+{
+	char text[128], addr[IP_TEXT_MAX];
+
+	ip_text(&client->addr, addr);
+	/* The lines that smtpd writes in such a session. */
+	log_info("connect from %s", client_text(client));
+	log_warn("%s limit exceeded: %u from %s for service %s", what, count, client_text(client),
+		 service.name);
+	log_info("disconnect from %s commands=0/0", client_text(client));
+	(void)snprintf(text, sizeof(text), "too many connections from %s", addr);
+	client_refuse(client, "4.7.0", text);
+}
+
+bool peers_admit(struct client *client)
+{
+	int count_limit = conf->smtpd_client_connection_count_limit;
+	int rate_limit = conf->smtpd_client_connection_rate_limit;
+	bool is_many, is_often;
+
+	client->exemption = peers_exemption(&client->addr);
+	client->peer_count = client->peer->connected;
+	client->peer_rate = rates_add(&self.rates, span_of(client->peer->name), RATE_CONNECTION,
+				      clock_mono_now());
+	note_peak(RATE_CONCURRENCY, client->peer_count, client->peer);
+	note_peak(RATE_CONNECTION, client->peer_rate, client->peer);
+	is_many = count_limit > 0 && client->peer_count > (unsigned)count_limit;
+	is_often = rate_limit > 0 && client->peer_rate > (unsigned)rate_limit;
+	if (client->exemption == EXEMPT_YES || (!is_many && !is_often))
+		return true;
+	if (client->exemption == EXEMPT_PERHAPS) {
+		client->is_limited = true;
+		return true;
+	}
+	if (is_many)
+		refuse(client, "Connection concurrency", client->peer_count);
+	else
+		refuse(client, "Connection rate", client->peer_rate);
+	return false;
+}
