@@ -6,7 +6,7 @@ again (which replays the journal) and the mail system is started. With --filesys
 mailboxes are on one file system, with 2 on two. What was acknowledged must arrive, whatever was
 cut when; a cut can make duplicates of what was being delivered, which are counted and no fault.
 
-    tests/fault/run powercut [--n MESSAGES] [--cuts N] [--seed N] [--filesystems 1|2]
+    tests/fault/run powercut [--n MESSAGES] [--seed N] [--filesystems 1|2]
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from mta import Instance
 from sink import Sink
 
 SENDERS, SUBMITTERS = 5, 2
+MESSAGES_A_CUT = 500
 
 
 def layout(instance: Instance, count: int) -> list[FileSystem]:
@@ -68,8 +69,9 @@ def one_round(instance: Instance, books: Books, filesystems: list[FileSystem],
 
 def main() -> None:
     """Runs it."""
-    args = parser(__doc__, 1200, cuts=4, filesystems=2).parse_args()
+    args = parser(__doc__, 1200, filesystems=2).parse_args()
     need_images("powercut")
+    cuts = max(4, args.n // MESSAGES_A_CUT)
     books = Books(args.seed, largest=100_000)
     start_dns()
     rng = random.Random(f"{args.seed} cuts")
@@ -77,8 +79,8 @@ def main() -> None:
     collector = Collector(books, sink)
     instance = make_instance()
     filesystems = layout(instance, args.filesystems)
-    for number in range(1, args.cuts + 1):
-        one_round(instance, books, filesystems, rng, number, args.n * number // args.cuts)
+    for number in range(1, cuts + 1):
+        one_round(instance, books, filesystems, rng, number, args.n * number // cuts)
         collector.collect()
         os.sync()  # or the next cut brings back what was taken out
     instance.start()
