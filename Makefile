@@ -6,6 +6,7 @@
 #   make check-long     the same with a minute of fuzzing for each parser
 #   make fresh          both in a new minimal Debian system of their own
 #   make probe          what a daemon that was taken over can do (as root)
+#   make soak, powercut, faults, diskfull   nothing is lost whatever fails; N= for the length
 #   make unit, style, fuzz (T=seconds), fuzz-replay, conformance (ARGS="test_smtpd.py -k bdat")
 #   make install        into $(DESTDIR)$(prefix); make users makes the accounts
 #
@@ -186,6 +187,21 @@ check-long:
 
 fresh:
 	@build-aux/fresh
+
+# What each N is: messages, messages, faults (0: all), rounds.
+soak: all
+	@MAKE='$(MAKE)' SAN=$(SAN) CC='$(CC)' tests/fault/run soak --n $(or $(N),10000) $(ARGS)
+
+powercut: all
+	@MAKE='$(MAKE)' SAN=$(SAN) CC='$(CC)' tests/fault/run powercut --n $(or $(N),10000) $(ARGS)
+	@MAKE='$(MAKE)' SAN=$(SAN) CC='$(CC)' tests/fault/run powercut --n $(or $(N),10000) \
+		--filesystems 1 $(ARGS)
+
+faults: all
+	@MAKE='$(MAKE)' SAN=$(SAN) CC='$(CC)' tests/fault/run faults --n $(or $(N),0) $(ARGS)
+
+diskfull: all
+	@MAKE='$(MAKE)' SAN=$(SAN) CC='$(CC)' tests/fault/run diskfull --n $(or $(N),20) $(ARGS)
 
 conformance: all
 	@MAKE='$(MAKE)' SAN=$(SAN) CC='$(CC)' tests/conformance/installed $(ARGS)

@@ -320,7 +320,13 @@ enum activate message_activate(const char *id, enum queue_dir dir, bool is_new)
 	message->header = file.header;
 	message->unread = file.header.rcpt_count;
 	message->size = queue_message_size(&file.header);
-	if (!queue_read_notes(file.fd, &message->notes) || !read_envelope(message, &file)) {
+	if (!queue_read_notes(file.fd, &message->notes) && errno != EBADMSG) {
+		log_warn("read %s %s: %s", queue_dir_name(dir), id, strerror(errno));
+		queue_read_close(&file);
+		message_free(message);
+		return ACTIVATE_BUSY;
+	}
+	if (!read_envelope(message, &file)) {
 		queue_read_close(&file);
 		save_corrupt(id, dir);
 		message_free(message);

@@ -145,7 +145,7 @@ class Books:
         """Copies beyond the first, over all messages and recipients."""
         return sum(n - 1 for r in self.records.values() for n in r.copies.values())
 
-    def faults(self, duplicates_a_kill: float) -> list[str]:
+    def faults(self, duplicates_allowed: float) -> list[str]:
         """Everything that must not be, as text; empty when the run was good."""
         found = [f"lost: {x}" for x in self.missing()]
         found += [f"altered: {x}" for x in self.altered]
@@ -155,7 +155,6 @@ class Books:
                 found.append(f"message {number}: refused for good: {record.rejected}")
             if record.state == REFUSED and record.copies:
                 found.append(f"message {number}: arrived, though its end was never sent")
-        allowed = duplicates_a_kill * sum(self.kills.values())
-        if self.duplicates() > max(allowed, 1):
-            found.append(f"{self.duplicates()} duplicates, {allowed:.1f} allowed")
+        if self.duplicates() > duplicates_allowed:
+            found.append(f"{self.duplicates()} duplicates, {duplicates_allowed:.1f} allowed")
         return found

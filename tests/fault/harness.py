@@ -60,12 +60,13 @@ def make_instance(**main: str | None) -> Instance:
     )
 
 
-def arguments(text: str | None, n: int, **more: int) -> argparse.Namespace:
+def parser(text: str | None, n: int, **more: int) -> argparse.ArgumentParser:
     """The command line: --n, --seed, and further numbers with their defaults."""
-    parser = argparse.ArgumentParser(description=text)
+    made = argparse.ArgumentParser(
+        description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, value in {"n": n, "seed": 1, **more}.items():
-        parser.add_argument(f"--{name}", type=int, default=value)
-    return parser.parse_args()
+        made.add_argument(f"--{name}", type=int, default=value)
+    return made
 
 
 # ---- the processes of the instance ----
@@ -203,8 +204,8 @@ def expect(reply: Reply, code: int, books: Books, number: int) -> None:
         raise Refused(str(reply))
 
 
-def submit(client: Client, books: Books, rcpts: list[str], sender: str = SENDER) -> int:
-    """One message, and its place in the books; returns its number. Raises Refused, or what
+def submit(client: Client, books: Books, rcpts: list[str], sender: str = SENDER) -> Reply:
+    """One message, and its place in the books; returns the last reply. Raises Refused, or what
     Client raises when the server goes."""
     number, message = books.new(rcpts)
     expect(client.mail(sender, "BODY=8BITMIME", None), 250, books, number)
@@ -214,9 +215,10 @@ def submit(client: Client, books: Books, rcpts: list[str], sender: str = SENDER)
     client.send(message.replace(b"\n", b"\r\n").replace(b"\r\n.", b"\r\n.."))
     books.set_state(number, IN_DOUBT)
     client.send(b".\r\n")
-    expect(client.reply(), 250, books, number)
+    reply = client.reply()
+    expect(reply, 250, books, number)
     books.set_state(number, ACKNOWLEDGED)
-    return number
+    return reply
 
 
 class Submitter(Sender):

@@ -1,0 +1,104 @@
+"""Small file systems that can be cut off, filled up and made read-only."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+from harness import skip
+from mta import TMP
+
+EXT4_IOC_SHUTDOWN = 0x8004587D
+WITHOUT_JOURNAL_FLUSH = 2
+
+
+def run(*command: str | Path) -> None:
+    """A command that must succeed."""
+    subprocess.run([str(x) for x in command], check=True, capture_output=True)
+
+
+def need_images(name: str) -> None:
+    """Ends the program where there are no ext4 images on loop devices."""
+    if not shutil.which("mkfs.ext4") or not os.path.exists("/dev/loop-control"):
+        skip(name, "no ext4 images on loop devices here")
+
+
+class FileSystem:
+    """An ext4 image, with directories of it mounted where they belong."""
+
+    def __init__(
+        self, name: str, places: dict[str, Path], size: int = 600_000_000, inodes: int = 0
+    ) -> None:
+        self.image = TMP / f"{name}.ext4"
+        self.top = TMP / f"{name}.mount"
+        self.places = places
+        self.top.mkdir()
+        with self.image.open("wb") as file:
+            file.truncate(size)
+        few = ["-N", str(inodes)] if inodes else []
+        run("mkfs.ext4", "-q", "-F", "-m", "0", *few, self.image)
+        self.mount(is_new=True)
+
+    def mount(self, is_new: bool = False) -> None:
+        """Mounts it; a new one first gets what the places hold now."""
+        run("mount", "-o", "loop,errors=remount-ro", self.image, self.top)
+        for name, place in self.places.items():
+            if is_new:
+                run("cp", "-a", place, self.top / name)
+            run("mount", "--bind", self.top / name, place)
+
+    def unmount(self) -> None:
+        """Unmounts it; nothing may use it."""
+        for place in self.places.values():
+            run("umount", place)
+        run("umount", self.top)
+
+    def shut_down(self) -> None:
+        """From here on every access fails, and what is not on the disk never gets there."""
+        fd = os.open(self.top, os.O_RDONLY)
+        fcntl.ioctl(fd, EXT4_IOC_SHUTDOWN, struct.pack("I", WITHOUT_JOURNAL_FLUSH))
+        os.close(fd)
+
+    # Filling up, and what undoes it.
+
+    def fill_space(self) -> None:
+        """Takes every free block."""
+        with (self.top / "filler").open("ab") as file:
+            for piece in (1 << 24, 1 << 20, 1 << 16, 1 << 12):
+                with contextlib.suppress(OSError):
+                    while True:
+                        os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), piece)
+
+    def fill_inodes(self) -> None:
+        """Takes every free inode."""
+        (self.top / "fillers").mkdir()
+        try:
+            for number in range(1 << 20):
+                (self.top / "fillers" / str(number)).touch()
+        except OSError as e:
+            assert e.errno == errno.ENOSPC, e
+
+    def free(self) -> None:
+        """Gives back what was taken."""
+        (self.top / "filler").unlink(missing_ok=True)
+        shutil.rmtree(self.top / "fillers", ignore_errors=True)
+
+    def make_read_only(self) -> None:
+        """Lets the kernel see an error, after which ext4 is read-only until it is repaired."""
+        found = re.search(rf"^/dev/(\S+) {re.escape(str(self.top))} ",
+                          Path("/proc/mounts").read_text(), re.M)
+        assert found, f"{self.top} is not mounted"
+        Path(f"/sys/fs/ext4/{found.group(1)}/trigger_fs_error").write_text("1")
+
+    def repair(self) -> None:
+        """As after a reboot; nothing may use it."""
+        self.unmount()
+        subprocess.run(["e2fsck", "-fp", self.image], check=False, capture_output=True)
+        self.mount()
