@@ -60,7 +60,8 @@ static void start_session(struct session *s, int fd)
 	s->started = clock_wall_now();
 	s->transactions = 0;
 	session_reset_mail(s);
-	conf_set_stress(service_is_stressed());
+	s->is_stressed = service_is_stressed();
+	conf_set_stress(s->is_stressed);
 	peer_find(s);
 	service_set_peer(s->peer.addr);
 	s->is_trusted_rewrite = is_rewrite_client(s);
