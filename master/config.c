@@ -384,6 +384,72 @@ struct conf_snapshot *config_snapshot(struct config *config, const struct master
 	return conf_snapshot_new(&scope, program, &report);
 }
 
+/* ---- what the connect service may open ---- */
+
+/* The value of a parameter, or of a name that the administrator made up; empty when it has none. */
+static void expand_value(const struct config *config, const struct master_service *service,
+			 struct span name, struct buf *out)
+{
+	struct conf_scope scope = scope_of(config, service);
+	char error[CONF_EXPAND_ERROR_MAX];
+	const char *text = conf_lookup(&scope, name);
+
+	buf_reset(out);
+	if (text != NULL && !conf_expand(&scope, span_of(text), out, error, NULL, NULL))
+		buf_reset(out);
+}
+
+/* The words of a value that name a server. */
+static void add_servers(struct span value, struct buf *list)
+{
+	struct span word;
+
+	while ((word = span_word(&value, "{}, \t\r\n")).n > 0)
+		if (span_starts(word, SPAN("inet:")) || span_starts(word, SPAN("unix:")))
+			(void)buf_printf(list, "%.*s ", SPAN_ARG(word));
+}
+
+/* The servers that restrictions of one smtpd service name, also within its restriction classes. */
+static void add_servers_of(const struct config *config, const struct master_service *service,
+			   struct buf *list)
+{
+	static const char *const parameters[] = {
+		"smtpd_client_restrictions",    "smtpd_helo_restrictions",
+		"smtpd_sender_restrictions",    "smtpd_relay_restrictions",
+		"smtpd_recipient_restrictions", "smtpd_data_restrictions",
+		"smtpd_end_of_data_restrictions", "smtpd_etrn_restrictions",
+	};
+	struct buf value = BUF_INIT(CONF_VALUE_MAX), classes = BUF_INIT(CONF_VALUE_MAX);
+	struct span rest, class;
+
+	for (size_t i = 0; i < ARRAY_LEN(parameters); i++) {
+		expand_value(config, service, span_of(parameters[i]), &value);
+		add_servers(buf_span(&value), list);
+	}
+	expand_value(config, service, SPAN("smtpd_restriction_classes"), &classes);
+	rest = buf_span(&classes);
+	while ((class = span_word(&rest, ", \t\r\n")).n > 0) {
+		expand_value(config, service, class, &value);
+		add_servers(buf_span(&value), list);
+	}
+	buf_done(&value);
+	buf_done(&classes);
+}
+
+void config_add_endpoints(const struct config *config, struct conf_snapshot *snapshot)
+{
+	struct buf list = BUF_INIT(CONF_VALUE_MAX);
+
+	for (size_t i = 0; i < config->services.count; i++) {
+		const struct master_service *service = config->services.services[i];
+
+		if (!service->is_replaced && strcmp(service->command, "smtpd") == 0)
+			add_servers_of(config, service, &list);
+	}
+	conf_snapshot_extra_set(snapshot, "endpoints", buf_span(&list));
+	buf_done(&list);
+}
+
 /* ---- what bounce says ---- */
 
 static void set_template(struct conf_snapshot *snapshot, size_t kind, const char *part,

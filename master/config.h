@@ -61,4 +61,7 @@ struct conf_snapshot *config_snapshot(struct config *config, const struct master
 void config_add_templates(struct config *config, const struct master_service *service,
 			  struct conf_snapshot *snapshot);
 
+/* Tells the connect service which servers the configuration names. */
+void config_add_endpoints(const struct config *config, struct conf_snapshot *snapshot);
+
 #endif

@@ -138,6 +138,8 @@ static int make_snapshot(struct wanted *wanted, const char *listeners)
 		set_number(snapshot, "log_fd", 6);
 	if (strcmp(wanted->program, "bounce") == 0)
 		config_add_templates(config, entry, snapshot);
+	if (strcmp(wanted->program, "connect") == 0)
+		config_add_endpoints(config, snapshot);
 	if (strcmp(wanted->program, "qmgr") == 0) {
 		set_text(snapshot, "secret", state.secret);
 		set_process_limits(snapshot);
@@ -231,6 +233,10 @@ static bool want_unix_sockets(struct config *config, struct wanted *wanted,
 	if (entry->type == MASTER_UNIX_DGRAM)
 		is_made = sockets_want_unix(&wanted->sockets, SOCKET_UNIX_DGRAM, path, 0622,
 					    config->setgid_gid, SERVICE_DGRAM, error);
+	else if (strcmp(entry->command, "spawn") == 0)
+		/* Its peers are not ours: they expect a stream, wherever the socket stands. */
+		is_made = sockets_want_unix(&wanted->sockets, SOCKET_UNIX_STREAM, path, 0666,
+					    (gid_t)-1, SERVICE_PUBLIC, error);
 	else
 		is_made = !is_public ||
 			  sockets_want_unix(&wanted->sockets, SOCKET_UNIX, path, 0666,

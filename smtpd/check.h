@@ -79,6 +79,12 @@ struct restriction_list *restrictions_parse(const char *parameter, const char *t
 /* Evaluates a list that an access table or a policy server gave; what it does not know is 451. */
 enum verdict restrictions_run_text(struct check *check, struct span text);
 
+/* The next word of a list, which it takes; "{ a b }" is one, without its braces. */
+struct span restriction_word(struct span *rest);
+
+/* What a restriction that names nothing in particular is about, in the list that is evaluated. */
+enum subject restriction_subject(const struct check *check);
+
 enum verdict restrictions_run(struct check *check, const struct restriction_list *list);
 
 /*
@@ -166,7 +172,7 @@ check_fn check_rcpt_access, reject_non_fqdn_rcpt, reject_unknown_rcpt_domain,
 	reject_unlisted_rcpt, reject_unauth_destination, defer_unauth_destination,
 	permit_auth_destination;
 check_fn reject_multi_recipient_bounce, reject_unauth_pipelining, reject_plaintext_session;
-check_fn check_etrn_access;
+check_fn check_etrn_access, check_policy_service;
 check_fn reject_rbl_client, permit_dnswl_client, permit_rhswl_client, reject_rhsbl_client, reject_rhsbl_helo,
 	reject_rhsbl_sender, reject_rhsbl_rcpt, reject_rhsbl_reverse_client;
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "smtpd/check.h"
+#include "smtpd/policy.h"
 
 static const struct restriction_row rows[] = {
 	/* any stage */
@@ -21,6 +22,7 @@ static const struct restriction_row rows[] = {
 	{ "defer_if_permit", restrict_defer_if_permit, ARG_NONE, SUBJECT_CLIENT },
 	{ "defer_if_reject", restrict_defer_if_reject, ARG_NONE, SUBJECT_CLIENT },
 	{ "warn_if_reject", restrict_warn_if_reject, ARG_NONE, SUBJECT_CLIENT },
+	{ "check_policy_service", check_policy_service, ARG_POLICY, SUBJECT_CLIENT },
 	{ "sleep", restrict_sleep, ARG_NUMBER, SUBJECT_CLIENT },
 	{ "reject_multi_recipient_bounce", reject_multi_recipient_bounce, ARG_NONE, SUBJECT_DATA },
 	{ "reject_unauth_pipelining", reject_unauth_pipelining, ARG_NONE, SUBJECT_DATA },
@@ -135,8 +137,8 @@ static const struct {
 	[STAGE_SENDER] = { check_sender_access, SUBJECT_SENDER },
 	[STAGE_RELAY] = { check_rcpt_access, SUBJECT_RCPT },
 	[STAGE_RCPT] = { check_rcpt_access, SUBJECT_RCPT },
-	[STAGE_DATA] = { check_rcpt_access, SUBJECT_RCPT },
-	[STAGE_END_OF_DATA] = { check_rcpt_access, SUBJECT_RCPT },
+	[STAGE_DATA] = { check_rcpt_access, SUBJECT_DATA },
+	[STAGE_END_OF_DATA] = { check_rcpt_access, SUBJECT_END_OF_DATA },
 	[STAGE_ETRN] = { check_etrn_access, SUBJECT_ETRN },
 };
 
@@ -150,8 +152,7 @@ static const struct restriction_row *find_row(struct span name)
 	return NULL;
 }
 
-/* The next word; "{ a b }" is one, without its braces. */
-static struct span next_word(struct span *rest)
+struct span restriction_word(struct span *rest)
 {
 	struct span text = *rest;
 	size_t end = 0, depth = 0;
@@ -198,6 +199,18 @@ static struct maps *open_access(const struct source *source, struct span table)
 		fatal("%s: %s", source->parameter, buf_str(&error));
 	buf_done(&error);
 	return maps;
+}
+
+/* A table can only name a server that main.cf names as well. */
+static struct policy_server *find_policy(const struct source *source, struct span argument)
+{
+	struct buf error = BUF_INIT(1000);
+	struct policy_server *server = source->is_table ? policy_server_known(argument)
+							: policy_server_find(argument, &error);
+
+	if (server == NULL && !source->is_table)
+		fatal("%s: %s", source->parameter, buf_str(&error));
+	return server;
 }
 
 static struct restriction_list *parse(const struct source *source, struct span text);
@@ -260,7 +273,10 @@ static bool take_argument(const struct source *source, struct span argument,
 	ret->text = span_of(mem_dup(argument));
 	if (ret->row->arg == ARG_TABLE)
 		ret->maps = open_access(source, argument);
-	return ret->row->arg != ARG_TABLE || ret->maps != NULL;
+	if (ret->row->arg == ARG_POLICY)
+		ret->policy = find_policy(source, argument);
+	return (ret->row->arg != ARG_TABLE || ret->maps != NULL) &&
+	       (ret->row->arg != ARG_POLICY || ret->policy != NULL);
 }
 
 static void refuse_lacking(const struct source *source, struct span name)
@@ -289,7 +305,7 @@ static bool parse_one(const struct source *source, struct span name, struct span
 		row = NULL;
 	if (row == NULL)
 		return false;
-	return row->arg == ARG_NONE || take_argument(source, next_word(rest), ret);
+	return row->arg == ARG_NONE || take_argument(source, restriction_word(rest), ret);
 }
 
 static void add(struct restriction_list *list, const struct restriction *one)
@@ -311,7 +327,7 @@ static struct restriction_list *parse(const struct source *source, struct span t
 	struct restriction_list *list = NEW(struct restriction_list);
 	struct span word;
 
-	while ((word = next_word(&text)).n > 0) {
+	while ((word = restriction_word(&text)).n > 0) {
 		struct restriction one;
 		bool is_known = parse_one(source, word, &text, &one);
 
@@ -355,8 +371,7 @@ enum verdict restrictions_run_text(struct check *check, struct span text)
 
 /* ---- evaluation ---- */
 
-/* What a restriction that names nothing in particular is about. */
-static enum subject own_subject(const struct check *check)
+enum subject restriction_subject(const struct check *check)
 {
 	return stages[check->stage].subject;
 }
@@ -368,7 +383,7 @@ static void log_permit(struct check *check, const struct restriction *restrictio
 
 	if (*row->name == '\0' || row->arg == ARG_TABLE || row->arg == ARG_POLICY)
 		return;
-	check_log_permit(check, row->check == restrict_permit ? own_subject(check) : row->subject,
+	check_log_permit(check, row->check == restrict_permit ? restriction_subject(check) : row->subject,
 			 row->name, NULL);
 }
 
@@ -404,7 +419,7 @@ enum verdict restrict_reject(struct check *check, const struct restriction *rest
 					      [SUBJECT_DATA] = "5.7.1",
 					      [SUBJECT_END_OF_DATA] = "5.7.1",
 					      [SUBJECT_ETRN] = "5.7.1" };
-	enum subject subject = own_subject(check);
+	enum subject subject = restriction_subject(check);
 
 	(void)restriction;
 	return check_reject(check, subject, conf->reject_code, status[subject], "Access denied");
@@ -413,20 +428,20 @@ enum verdict restrict_reject(struct check *check, const struct restriction *rest
 enum verdict restrict_defer(struct check *check, const struct restriction *restriction)
 {
 	(void)restriction;
-	return check_reject(check, own_subject(check), conf->defer_code, "4.3.2", "Try again later");
+	return check_reject(check, restriction_subject(check), conf->defer_code, "4.3.2", "Try again later");
 }
 
 enum verdict restrict_defer_if_permit(struct check *check, const struct restriction *restriction)
 {
 	(void)restriction;
-	return check_defer_if_permit(check, own_subject(check), 450, "4.7.0",
+	return check_defer_if_permit(check, restriction_subject(check), 450, "4.7.0",
 				     "defer_if_permit requested");
 }
 
 enum verdict restrict_defer_if_reject(struct check *check, const struct restriction *restriction)
 {
 	(void)restriction;
-	return check_defer_if_reject(check, own_subject(check), "4.7.0",
+	return check_defer_if_reject(check, restriction_subject(check), "4.7.0",
 				     SPAN("defer_if_reject requested"));
 }
 

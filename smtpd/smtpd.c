@@ -64,7 +64,8 @@ static void start_session(struct session *s, int fd)
 	s->transactions = 0;
 	session_reset_mail(s);
 	handover_listen(s);
-	conf_set_stress(s->offer.is_stressed);
+	s->is_stressed = s->offer.is_stressed;
+	conf_set_stress(s->is_stressed);
 	peer_find(s);
 	s->is_trusted_rewrite = is_rewrite_client(s);
 }

@@ -12,6 +12,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pwd.h>
 #include <seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -217,6 +218,13 @@ static void change_root(const struct jail *jail, const struct jail_place *place)
 		fatal("chroot %s: %s", root, strerror(errno));
 }
 
+static bool change_groups(const struct jail *jail, uid_t uid, gid_t gid)
+{
+	const struct passwd *user = (jail->calls & JAIL_GROUPS) != 0 ? getpwuid(uid) : NULL;
+
+	return user != NULL ? initgroups(user->pw_name, gid) == 0 : setgroups(0, NULL) == 0;
+}
+
 static void change_uid(const struct jail *jail, const struct jail_place *place)
 {
 	if (place->is_single_uid || jail->uid == JAIL_UID_ROOT)
@@ -225,7 +233,7 @@ static void change_uid(const struct jail *jail, const struct jail_place *place)
 	uid_t uid = place->ids[jail->uid].uid;
 	gid_t gid = place->ids[jail->uid].gid;
 
-	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+	if (!change_groups(jail, uid, gid) || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
 		fatal("setresuid %ld: %s", (long)uid, strerror(errno));
 	if (setuid(0) == 0)
 		fatal("root came back after setresuid %ld", (long)uid);

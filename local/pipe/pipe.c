@@ -10,8 +10,6 @@
 #include "local/pipe/pipe.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,6 +23,7 @@
 #include "deliver/prefix.h"
 #include "ipc/table_client.h"
 #include "mail/header.h"
+#include "proc/run_as.h"
 #include "proc/service.h"
 
 enum { HEAD_MAX = 16 * 1024 * 1024, ARGUMENTS_MAX = 65536, ENVIRONMENT_MAX = 32768 };
@@ -51,34 +50,17 @@ static int identify(const struct msg_act_request *request, struct actor_identity
 
 static void find_identity(void)
 {
-	struct span name, group = { NULL, 0 };
-	const struct passwd *user, *owner = getpwnam(conf->mail_owner);
-	uid_t owner_uid = owner != NULL ? owner->pw_uid : 0;
-	char *user_name, *group_name;
+	struct buf error = BUF_INIT(1024);
+	struct run_as who;
 
-	if (!span_cut(span_of(state.settings.user), ':', &name, &group))
-		name = span_of(state.settings.user);
-	user_name = mem_dup(name);
-	user = getpwnam(user_name);
-	if (user == NULL)
-		fatal("%s: unknown username: %s", service.name, user_name);
-	if (user->pw_uid == 0 || (user->pw_uid == owner_uid && !service.is_single_uid))
-		fatal("%s: user= may be neither root nor the mail system owner: %s", service.name,
-		      user_name);
-	(void)snprintf(state.identity.name, sizeof(state.identity.name), "%s", user_name);
-	state.identity.uid = user->pw_uid;
-	state.identity.gid = user->pw_gid;
-	if (group.n > 0) {
-		const struct group *entry;
-
-		group_name = mem_dup(group);
-		entry = getgrnam(group_name);
-		if (entry == NULL || entry->gr_gid == 0)
-			fatal("%s: unknown group: %s", service.name, group_name);
-		state.identity.gid = entry->gr_gid;
-	}
-	state.identity.effective_gid = state.identity.gid;
+	if (!run_as_find(span_of(state.settings.user), conf->mail_owner, service.is_single_uid, &who,
+			 &error))
+		fatal("%s: %s", service.name, buf_str(&error));
+	(void)snprintf(state.identity.name, sizeof(state.identity.name), "%s", who.user);
+	state.identity.uid = who.uid;
+	state.identity.gid = state.identity.effective_gid = who.gid;
 	state.identity.root = state.settings.chroot;
+	buf_done(&error);
 }
 
 static void prepare(void)

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef NET_ENDPOINT_H
+#define NET_ENDPOINT_H
+
+/*
+ * Servers that main.cf names for programs in a jail: policy servers, "unix:PATH" and
+ * "inet:HOST:PORT". The connect service (services/connect) opens them and hands the connection
+ * over; it knows the texts from the configuration, and opens nothing else.
+ */
+
+#include "base/buf.h"
+#include "base/clock.h"
+
+struct endpoint {
+	bool is_unix;
+	struct span path; /* of a UNIX socket; a relative one is below the queue directory */
+	struct span host; /* name or address, without brackets */
+	struct span port; /* number or name */
+};
+
+/* Parses "unix:PATH", "inet:HOST:PORT", "inet:[V6]:PORT"; the spans borrow from `text`. */
+MUST_USE bool endpoint_parse(struct span text, struct endpoint *ret);
+
+/*
+ * Asks the connect service for a connection to `text`, exactly as main.cf has it. The descriptor,
+ * which is non-blocking, or -1 with the reason in *ret_reason.
+ */
+MUST_USE int endpoint_connect(struct span text, struct clock_mono deadline,
+			      struct buf *ret_reason);
+
+#endif

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * connect: opens connections to the servers that main.cf and master.cf name (policy servers),
+ * for programs in a jail, and hands the descriptors over. So a socket may live anywhere, and
+ * none must be moved into the queue directory.
+ *
+ * Runs as uid queue with the groups of that user, so that an administrator lets it reach a socket as
+ * he lets anybody: "adduser postern opendkim". It is not chrooted and can open no file. What a client
+ * says is compared with the configured texts, and used for nothing else. Manual: connect(8).
+ */
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "conf/conf.h"
+#include "conf/snapshot.h"
+#include "ipc/channel.h"
+#include "net/dns.h"
+#include "net/endpoint.h"
+#include "net/netaddr.h"
+#include "proc/service.h"
+
+enum { ENDPOINTS_MAX = 1000, REQUEST_MS = 10000 };
+
+struct server {
+	struct span text;
+	struct endpoint endpoint;
+	uint16_t port;
+};
+
+static struct server *servers;
+static size_t server_count;
+
+/* ---- start: the list, as root, since names of ports are in a file ---- */
+
+static bool find_port(struct span text, uint16_t *ret)
+{
+	uint64_t number;
+	char *name;
+	const struct servent *entry;
+
+	if (span_u64(text, 65535, &number)) {
+		*ret = (uint16_t)number;
+		return number > 0;
+	}
+	name = mem_dup(text);
+	entry = getservbyname(name, "tcp");
+	free(name);
+	if (entry != NULL)
+		*ret = ntohs((uint16_t)entry->s_port);
+	return entry != NULL;
+}
+
+static void add_server(struct span text)
+{
+	struct server server = { .text = text };
+
+	if (server_count == ENDPOINTS_MAX)
+		return;
+	if (!endpoint_parse(text, &server.endpoint) ||
+	    (!server.endpoint.is_unix && !find_port(server.endpoint.port, &server.port))) {
+		log_warn("no server to connect to: %.*s", SPAN_ARG(text));
+		return;
+	}
+	servers = mem_resize(servers, (server_count + 1) * sizeof(*servers));
+	servers[server_count++] = server;
+}
+
+static void prepare(void)
+{
+	struct span list = { NULL, 0 }, word;
+
+	(void)conf_snapshot_extra_get("endpoints", &list);
+	list = span_of(mem_dup(list));
+	while ((word = span_word(&list, " ")).n > 0)
+		add_server(word);
+}
+
+/* ---- connecting ---- */
+
+/* Waits for a connection that was begun. 0, or an errno. */
+static int wait_connected(int fd, struct clock_mono deadline)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	int error = 0, ready;
+	socklen_t size = sizeof(error);
+
+	do {
+		ready = poll(&p, 1, clock_poll_ms(deadline));
+	} while (ready < 0 && errno == EINTR);
+	if (ready <= 0)
+		return ETIMEDOUT;
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? errno : error;
+}
+
+/* A descriptor, or -1 with errno. */
+static int open_address(const struct sockaddr *address, socklen_t size, struct clock_mono deadline)
+{
+	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int error = 0;
+
+	if (fd < 0)
+		return -1;
+	if (connect(fd, address, size) < 0)
+		error = errno == EINPROGRESS ? wait_connected(fd, deadline) : errno;
+	if (error == 0)
+		return fd;
+	(void)close(fd);
+	errno = error;
+	return -1;
+}
+
+static int open_unix(struct span path, struct clock_mono deadline)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	if (path.n >= sizeof(address.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(address.sun_path, path.p, path.n);
+	return open_address((const struct sockaddr *)&address, sizeof(address), deadline);
+}
+
+static int open_ip(const struct netaddr *ip, uint16_t port, struct clock_mono deadline)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+
+	if (ip->family == NETADDR_IPV4) {
+		memcpy(&v4.sin_addr, ip->bytes, sizeof(v4.sin_addr));
+		return open_address((const struct sockaddr *)&v4, sizeof(v4), deadline);
+	}
+	memcpy(&v6.sin6_addr, ip->bytes, sizeof(v6.sin6_addr));
+	return open_address((const struct sockaddr *)&v6, sizeof(v6), deadline);
+}
+
+/* The addresses of a name, one after the other. */
+static int open_host(struct span host, uint16_t port, struct clock_mono deadline)
+{
+	static const enum dns_type types[] = { DNS_A, DNS_AAAA };
+	struct dns_result result = { 0 };
+	struct netaddr ip;
+	int fd = -1;
+
+	if (netaddr_parse(host, &ip))
+		return open_ip(&ip, port, deadline);
+	errno = EHOSTUNREACH;
+	for (size_t i = 0; fd < 0 && i < ARRAY_LEN(types); i++) {
+		if (dns_lookup(host, types[i], DNS_WITH_HOSTS, deadline, &result) != DNS_FOUND)
+			continue;
+		for (size_t k = 0; fd < 0 && k < result.count; k++)
+			if (netaddr_parse(result.records[k].host, &ip))
+				fd = open_ip(&ip, port, deadline);
+	}
+
+	int error = errno;
+
+	dns_result_done(&result);
+	errno = error;
+	return fd;
+}
+
+static int open_server(const struct server *server, struct clock_mono deadline)
+{
+	return server->endpoint.is_unix
+		       ? open_unix(server->endpoint.path, deadline)
+		       : open_host(server->endpoint.host, server->port, deadline);
+}
+
+/* ---- requests ---- */
+
+static const struct server *find_server(struct span text)
+{
+	for (size_t i = 0; i < server_count; i++)
+		if (span_eq(servers[i].text, text))
+			return &servers[i];
+	return NULL;
+}
+
+/* One request a connection: it takes as long as the server does. */
+static void serve(int fd, const char *client)
+{
+	struct ipc_channel channel;
+	struct msg_connect_request request;
+	struct msg_status status = { .code = 0 };
+	const struct server *server;
+	int server_fd = -1;
+
+	ipc_attach(&channel, fd);
+	if (IPC_EXPECT(&channel, connect_request, &request, clock_in_ms(REQUEST_MS)) == IPC_OK) {
+		server = find_server(request.endpoint);
+		errno = EPERM;
+		if (server == NULL)
+			log_warn("%s asks for a server that the configuration does not name: %s",
+				 client, log_clean(request.endpoint));
+		else
+			server_fd = open_server(server, clock_in_ms(request.timeout_ms));
+		if (server_fd < 0) {
+			status.code = (uint32_t)errno;
+			status.text = span_of(strerror(errno));
+		}
+		(void)!IPC_SEND(&channel, status, &status, server_fd, clock_in_ms(REQUEST_MS));
+	}
+	if (server_fd >= 0)
+		(void)close(server_fd);
+	ipc_close(&channel);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct service_program program = {
+		.name = "connect",
+		.kind = SERVICE_WORKERS,
+		.prepare = prepare,
+		.serve = serve,
+	};
+
+	return service_main(argc, argv, &program);
+}
