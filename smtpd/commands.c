@@ -161,7 +161,8 @@ static void handle(struct session *s, struct span line)
 	rest = rest.n > 0 ? span_from(rest, 1) : rest;
 	verb->handle(s, rest);
 	arena_reset(&s->line_arena);
-	if (s->errors == errors && s->stream.status == IO_OK)
+	/* Less than before: the message was taken, and the errors before it are forgiven. */
+	if (s->errors <= errors && s->stream.status == IO_OK)
 		s->done[index]++;
 }
 
