@@ -202,8 +202,10 @@ static bool is_over(struct session *s)
 /* True when the session may go on behind the greeting. */
 static bool greet(struct session *s)
 {
-	if (s->offer.was_greeted)
+	if (s->offer.was_greeted) {
+		notice_line(s, "Out", SPAN("220, by the front"));
 		return true;
+	}
 	if (s->offer.is_limited && limit_connection(s))
 		return false;
 	if (!check_connect(s)) {
