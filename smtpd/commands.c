@@ -161,7 +161,8 @@ static void handle(struct session *s, struct span line)
 	rest = rest.n > 0 ? span_from(rest, 1) : rest;
 	verb->handle(s, rest);
 	arena_reset(&s->line_arena);
-	if (s->errors == errors && s->stream.status == IO_OK)
+	/* Less than before: the message was taken, and the errors before it are forgiven. */
+	if (s->errors <= errors && s->stream.status == IO_OK)
 		s->done[index]++;
 }
 
@@ -201,8 +202,10 @@ static bool is_over(struct session *s)
 /* True when the session may go on behind the greeting. */
 static bool greet(struct session *s)
 {
-	if (s->offer.was_greeted)
+	if (s->offer.was_greeted) {
+		notice_line(s, "Out", SPAN("220, by the front"));
 		return true;
+	}
 	if (s->offer.is_limited && limit_connection(s))
 		return false;
 	if (!check_connect(s)) {

@@ -29,7 +29,7 @@
 #include "proc/workers.h"
 
 enum { SNAPSHOT_FD = 3, MASTER_FD = 4, LOG_FD = 5 };
-enum { RENEW_DELAY_MS = 300 };
+enum { RENEW_DELAY_MS = 300, ACCEPT_PAUSE_MS = 1000 };
 
 struct service service = { .results_fd = -1, .log_fd = -1 };
 
@@ -38,6 +38,7 @@ static struct {
 	const struct jail *jail;
 	struct listeners listeners;
 	struct event_fd *accept_watches; /* LOOP */
+	struct event_timer accept_pause;
 	struct ipc_channel master;
 	struct event_fd master_watch;
 	struct jail_place place;
@@ -272,6 +273,24 @@ void service_watch_file(const char *path)
 
 /* ---- the loop of both kinds ---- */
 
+static void on_accept(struct event_fd *watch, unsigned events);
+
+static void watch_listeners(struct event_timer *timer)
+{
+	(void)timer;
+	for (size_t i = 0; i < self.listeners.count; i++)
+		event_watch(&self.accept_watches[i], self.listeners.list[i].fd, EPOLLIN, on_accept);
+}
+
+/* Out of descriptors or memory: connections wait until some have gone. */
+static void pause_accept(int error)
+{
+	log_warn("accept: %s: trying again in %d s", strerror(error), ACCEPT_PAUSE_MS / 1000);
+	for (size_t i = 0; i < self.listeners.count; i++)
+		event_unwatch(&self.accept_watches[i]);
+	event_at(&self.accept_pause, clock_in_ms(ACCEPT_PAUSE_MS), watch_listeners);
+}
+
 static void on_accept(struct event_fd *watch, unsigned events)
 {
 	size_t index = (size_t)(watch - self.accept_watches);
@@ -287,14 +306,13 @@ static void on_accept(struct event_fd *watch, unsigned events)
 	if (fd >= 0)
 		self.program->on_connection(fd, from->client);
 	else if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
-		log_warn("accept: %s", strerror(errno));
+		pause_accept(errno);
 }
 
 static void start_loop(const struct service_program *program)
 {
 	self.accept_watches = mem_array(self.listeners.count, sizeof(struct event_fd));
-	for (size_t i = 0; i < self.listeners.count; i++)
-		event_watch(&self.accept_watches[i], self.listeners.list[i].fd, EPOLLIN, on_accept);
+	watch_listeners(NULL);
 	if (program->start != NULL)
 		program->start();
 }

@@ -18,7 +18,6 @@
 #include "conf/conf.h"
 #include "proc/service.h"
 #include "smtpd/front/front.h"
-#include "smtpd/front/proxy.h"
 
 enum {
 	PEEK_BYTES = 4096,  /* more than this without a line end is a worker's problem */

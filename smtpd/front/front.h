@@ -6,7 +6,7 @@
  * One connection on its way to a worker of smtpd, for the files of smtpd/front/ alone.
  *
  *     header ---> silent ---> waiting <---> parked
- *   (proxy.c)   (client.c)       |  \         |
+ *   (client.c)  (client.c)       |  \         |
  *                                v   \--------+--> 421 after a while
  *                              served (pool.c)
  *
@@ -18,6 +18,7 @@
 #include "base/event.h"
 #include "base/list.h"
 #include "ipc/channel.h"
+#include "net/proxy.h"
 #include "net/rates.h"
 
 /* All connections of what counts as one client; it lives as long as it has any. */
@@ -29,12 +30,6 @@ struct peer {
 
 /* Whether smtpd_client_event_limit_exceptions has the client; by its name only smtpd can say. */
 enum exemption { EXEMPT_NO, EXEMPT_YES, EXEMPT_PERHAPS };
-
-/* What a PROXY header says; all empty when there was none. */
-struct proxied {
-	char client_addr[IP_TEXT_MAX], server_addr[IP_TEXT_MAX];
-	char client_port[8], server_port[8];
-};
 
 struct session;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The PROXY header; see proxy.h. The bytes are of whoever connects: nothing in them is trusted. */
 
-#include "smtpd/front/proxy.h"
+#include "net/proxy.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -51,10 +51,9 @@ static enum proxy_status parse_line(struct span line, struct proxied *ret)
 	size_t count = 0;
 	bool is_v6;
 
-	while (count < 6 && span_cut(rest, ' ', &words[count], &rest))
+	while (count < 5 && span_cut(rest, ' ', &words[count], &rest))
 		count++;
-	if (count < 6)
-		words[count++] = rest;
+	words[count++] = rest;
 	if (count >= 2 && span_is(words[1], "UNKNOWN"))
 		return PROXY_LOCAL;
 	if (count != 6 || !(span_is(words[1], "TCP4") || span_is(words[1], "TCP6")))

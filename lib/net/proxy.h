@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef SMTPD_FRONT_PROXY_H
-#define SMTPD_FRONT_PROXY_H
+#ifndef NET_PROXY_H
+#define NET_PROXY_H
 
 /* The PROXY header, versions 1 and 2, of haproxy's proxy-protocol.txt. */
 
-#include "smtpd/front/front.h"
+#include "base/ip.h"
+
+/* What the header says, as text; all empty when there was none. */
+struct proxied {
+	char client_addr[IP_TEXT_MAX], server_addr[IP_TEXT_MAX];
+	char client_port[8], server_port[8];
+};
 
 enum { PROXY_HEADER_MAX = 16 + 512 };
 
