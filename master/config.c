@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "conf/check.h"
 #include "conf/computed.h"
+#include "queue/foreign.h"
 #include "table/maps.h"
 #include "conf/template.h"
 
@@ -255,26 +256,40 @@ static void check_names(struct config *config)
 	conf_usage_done(&usage);
 }
 
-/* Daemon programs of another suite do not speak our language; ours are where we were installed. */
+/*
+ * Daemon programs of another suite do not speak our language; ours are where we were installed.
+ * dns is one that only we have.
+ */
 static char *find_daemons(struct config *config)
 {
 	const char *set = config_value(config, NULL, "daemon_directory");
-	char *probe = mem_printf("%s/smtpd", set), *own = mem_printf("%s/postlogd", set);
-	bool is_foreign = access(probe, X_OK) == 0 && access(own, X_OK) != 0;
+	char *own = mem_printf("%s/dns", set);
+	bool is_ours = access(own, X_OK) == 0;
 
-	is_foreign = is_foreign || access(own, X_OK) != 0;
-	free(probe);
 	free(own);
-	if (!is_foreign)
+	if (is_ours)
 		return mem_dup_str(set);
 	(void)buf_printf(&config->remarks, "daemon_directory = %s holds no programs of Postern: using %s\n",
 			 set, POSTERN_DAEMON_DIRECTORY);
 	return mem_dup_str(POSTERN_DAEMON_DIRECTORY);
 }
 
-static void look_up_user(struct config *config, const char *parameter, enum jail_uid id)
+/* The owner of the mail system: a main.cf that came from Postfix names Postfix's. */
+static const char *find_owner(struct config *config, const char *parameter)
 {
 	const char *name = config_value(config, NULL, parameter);
+	const struct conf_param *param = conf_param_find(span_of(parameter));
+
+	if (strcmp(name, "postfix") != 0 || param == NULL)
+		return name;
+	(void)buf_printf(&config->remarks, "%s = %s is the account of another mail system: using %s\n",
+			 parameter, name, param->value);
+	return param->value;
+}
+
+static void look_up_user(struct config *config, const char *parameter, enum jail_uid id)
+{
+	const char *name = find_owner(config, parameter);
 	const struct passwd *user = getpwnam(name);
 
 	if (user == NULL) {
@@ -317,6 +332,10 @@ static void check_queue_directory(struct config *config)
 	if (stat(config->queue_directory, &st) < 0)
 		(void)buf_printf(&config->errors, "queue_directory = %s: %s\n", config->queue_directory,
 				 strerror(errno));
+	else if (queue_is_foreign(config->queue_directory))
+		(void)buf_printf(&config->errors,
+				 "queue_directory = %s: holds mail in Postfix's format: let Postfix deliver "
+				 "it first, or name another directory\n", config->queue_directory);
 	else if (!S_ISDIR(st.st_mode))
 		(void)buf_printf(&config->errors, "queue_directory = %s: not a directory\n",
 				 config->queue_directory);

@@ -30,7 +30,8 @@ enum { HEAD_MAX = 16 * 1024 * 1024, ARGUMENTS_MAX = 65536, ENVIRONMENT_MAX = 327
 
 static struct {
 	struct pipe_settings settings;
-	struct actor_identity identity;
+	struct actor_identity identity; /* only without `problem` */
+	char *problem; /* why nobody can be acted for, or NULL */
 } state;
 
 /* ---- in the monitor ---- */
@@ -40,7 +41,7 @@ static int identify(const struct msg_act_request *request, struct actor_identity
 	struct span program = { state.settings.argv[0], strlen(state.settings.argv[0]) + 1 };
 
 	/* With its NUL: the whole first argument. A shell text is not for us. */
-	if (request->target.n > 0 || (!span_has(program, '$') && !span_starts(request->arguments, program)))
+	if (state.problem != NULL || request->target.n > 0 || (!span_has(program, '$') && !span_starts(request->arguments, program)))
 		return EPERM;
 	*ret = state.identity;
 	return 0;
@@ -54,8 +55,11 @@ static void find_identity(void)
 	struct run_as who;
 
 	if (!run_as_find(span_of(state.settings.user), conf->mail_owner, service.is_single_uid, &who,
-			 &error))
-		fatal("%s: %s", service.name, buf_str(&error));
+			 &error)) {
+		/* A stock master.cf names users that a site need not have: no mail, no harm. */
+		state.problem = buf_steal(&error);
+		return;
+	}
 	(void)snprintf(state.identity.name, sizeof(state.identity.name), "%s", who.user);
 	state.identity.uid = who.uid;
 	state.identity.gid = state.identity.effective_gid = who.gid;
@@ -107,6 +111,11 @@ static bool is_refused(struct delivery *delivery, struct deliver_outcome *ret)
 	struct buf head = BUF_INIT(HEAD_MAX);
 	bool is_loop = false;
 
+	if (state.problem != NULL) {
+		log_warn("%s: %s", service.name, state.problem);
+		*ret = configuration_error();
+		return true;
+	}
 	if (settings->size_limit_bytes > 0 && size > settings->size_limit_bytes) {
 		*ret = deliver_failed(
 			"5.2.3", span_of(arena_printf(&delivery->arena,

@@ -50,3 +50,26 @@ def test_changed_file_counts(instance):
     instance.write("live", "x@live.test carol@example.test\n")
     poll(lambda: instance.inject("x@live.test") and instance.maildir("carol"))
     instance.wait_empty_queue()
+
+
+def test_stock_pipe_services(make_mta):
+    """Services of a stock master.cf whose user does not exist here keep nobody from starting;
+    mail for them waits."""
+    mta = make_mta(
+        services=["nosuch unix - n n - - pipe flags=DRhu user=no-such-user argv=/bin/cat"],
+        main={"transport_maps": "inline:{pipe.test=nosuch:}"},
+    )
+    record = mta.wait_delivery(mta.submit("x@pipe.test"))
+    assert (record["status"], record["dsn"]) == ("deferred", "4.3.5")
+    mta.wait_log(r"unknown username: no-such-user")
+
+
+def test_foreign_queue(instance):
+    """A queue directory with Postfix's mail in it is left alone, and start says why."""
+    deferred = instance.queue / "deferred" / "A"
+    deferred.mkdir(parents=True)
+    (deferred / "A1B2C3D4E5").write_bytes(b"CI            1000             500               1\n")
+    for verb in ("check", "start"):
+        result = instance.control(verb)
+        assert result.code == 1 and "Postfix's format" in result.err, result
+    assert not instance.status()
