@@ -205,6 +205,7 @@ install: all
 		if [ -e $(D)$(sbindir)/$$p ] && chgrp $(SETGID_GROUP) $(D)$(sbindir)/$$p 2>/dev/null; then \
 			chmod 2755 $(D)$(sbindir)/$$p; fi; done
 	for f in main.cf master.cf aliases; do \
+		install -m 644 conf/$$f $(D)$(confdir)/$$f.proto || exit 1; \
 		[ -e $(D)$(confdir)/$$f ] || install -m 644 conf/$$f $(D)$(confdir)/$$f || exit 1; done
 
 # The accounts that the daemons run as, where they are not there yet.
