@@ -243,6 +243,7 @@ install: all
 	install -m 644 $(wildcard man/man1/*.1) $(D)$(mandir)/man1
 	install -m 644 $(wildcard man/man5/*.5) build/man/man5/postconf.5 $(D)$(mandir)/man5
 	for f in main.cf master.cf aliases; do \
+		install -m 644 conf/$$f $(D)$(confdir)/$$f.proto || exit 1; \
 		[ -e $(D)$(confdir)/$$f ] || install -m 644 conf/$$f $(D)$(confdir)/$$f || exit 1; done
 
 # The accounts that the daemons run as, where they are not there yet.

@@ -27,7 +27,7 @@
 #include "queue/dirs.h"
 #include "queue/verbs.h"
 
-enum { CONTROL_SECONDS = 60 };
+enum { CONTROL_SECONDS = 60, WRAPPER_WORDS = 16 };
 
 static struct {
 	const char *directory;
@@ -243,8 +243,27 @@ static void check_caller(void)
 	fatal("to control the mail system you must be root, or own its queue_directory");
 }
 
+/*
+ * With several instances on this machine, a command that names none is for all of them:
+ * postfix-wrapper(5). The wrapper runs us again for each, with MAIL_CONFIG set.
+ */
+static void run_wrapper(char *command)
+{
+	char *argv[WRAPPER_WORDS + 2];
+	struct span rest = span_of(conf->multi_instance_wrapper), word;
+	size_t count = 0;
+
+	while (count < WRAPPER_WORDS && (word = span_word(&rest, " \t\r\n")).n > 0)
+		argv[count++] = mem_dup(word);
+	argv[count++] = command;
+	argv[count] = NULL;
+	(void)execv(argv[0], argv);
+	fatal("cannot run %s: %s", argv[0], strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
+	const char *from_environment = getenv("MAIL_CONFIG");
 	int option;
 
 	log_open("postern", -1);
@@ -260,6 +279,9 @@ int main(int argc, char **argv)
 		usage();
 	(void)umask(022);
 	conf_load_command(state.directory);
+	if (state.directory == NULL && (from_environment == NULL || *from_environment == '\0') &&
+	    *conf->multi_instance_wrapper != '\0' && *conf->multi_instance_directories != '\0')
+		run_wrapper(argv[optind]);
 	state.directory = mem_dup_str(conf_directory(state.directory));
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
 		if (strcmp(verbs[i].name, argv[optind]) == 0) {
