@@ -63,7 +63,6 @@ static void prepare(void)
 
 static void worker_start(void)
 {
-	commit_prepare();
 	message_init(&message);
 }
 
@@ -208,6 +207,7 @@ int main(int argc, char **argv)
 		.name = "cleanup",
 		.kind = SERVICE_WORKERS,
 		.prepare = prepare,
+		.start = commit_prepare,
 		.worker_start = worker_start,
 		.serve = serve,
 	};

@@ -222,7 +222,7 @@ void body_end(struct message *message);
 
 /* ---- commit.c ---- */
 
-void commit_prepare(void); /* in the worker: opens the queue directories */
+void commit_prepare(void); /* once, before there are workers: opens the queue directories */
 void commit_open(struct message *message);
 
 /* Writes head, envelope and recipients, and makes the file durable. */

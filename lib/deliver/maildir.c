@@ -19,14 +19,14 @@
 
 enum { DIR_MODE = 0700, NAME_BYTES = 512, DIRECTORY_FLAGS = O_RDONLY | O_DIRECTORY | O_CLOEXEC };
 
-/* Opens a directory, and makes it when it is missing. */
+/* Opens a directory, and makes it, for good, when it is missing. */
 static int open_or_make(int parent, const char *name)
 {
 	int fd = openat(parent, name, DIRECTORY_FLAGS | O_NOFOLLOW);
 
 	if (fd >= 0 || errno != ENOENT)
 		return fd;
-	if (mkdirat(parent, name, DIR_MODE) < 0 && errno != EEXIST)
+	if ((mkdirat(parent, name, DIR_MODE) < 0 && errno != EEXIST) || fsync(parent) < 0)
 		return -1;
 	return openat(parent, name, DIRECTORY_FLAGS | O_NOFOLLOW);
 }

@@ -33,7 +33,7 @@ struct service_program {
 	/* As root, before the jail: open tables, keys, files. May be NULL, as all below. */
 	void (*prepare)(void);
 
-	/* In the jail, once: LOOP programs set up their watches. */
+	/* In the jail, once: LOOP programs set up their watches, WORKERS what all workers share. */
 	void (*start)(void);
 
 	/* WORKERS: in each new worker, before its first connection. */

@@ -135,10 +135,9 @@ static int next_connection(int epoll, struct listeners listeners, const char **r
 			*ret_client = from->client;
 			return fd;
 		}
-		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
-			log_warn("accept: %s", strerror(errno));
-			return -1;
-		}
+		/* With an exit status, so that the template pauses before the next one tries. */
+		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+			fatal("accept: %s", strerror(errno));
 	}
 }
 

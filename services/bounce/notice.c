@@ -165,13 +165,14 @@ static bool submit(struct report *report, const struct report_reader *reader, st
 			.piece = BUF_INIT(2 * PIECE_BYTES),
 			.deadline = clock_in_ms((int64_t)conf->ipc_timeout * 1000),
 		};
-		bool is_complete = true, is_good = false;
+		enum body_status body = BODY_END;
+		bool is_good = false;
 
 		if (submit_connect(&cleanup, conf->cleanup_service_name, next_id, s.deadline) &&
 		    open_submission(&s, report, sender, reader->address)) {
 			report_header(report, reader, put, &s);
-			is_complete = report_body(report, reader, put, &s);
-			is_good = is_complete && close_submission(&s, ret_id);
+			body = report_body(report, reader, put, &s);
+			is_good = body == BODY_END && close_submission(&s, ret_id);
 		}
 		buf_done(&s.piece);
 		if (is_good)
@@ -179,7 +180,7 @@ static bool submit(struct report *report, const struct report_reader *reader, st
 		/* An unfinished submission leaves nothing behind. */
 		ipc_close(&cleanup);
 		next_id[0] = '\0';
-		if (is_complete || !report->has_original)
+		if (body != BODY_DAMAGED || !report->has_original)
 			return false;
 		log_warn("%s: the message is damaged; only its header is returned", report->id);
 		report->has_original = false;

@@ -7,6 +7,7 @@
 
 #include "services/bounce/report.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -338,8 +339,8 @@ static void put_status(const struct writer *w, const struct report *report,
 			put_status_rcpt(w, report, &report->rcpts[i].outcome);
 }
 
-/* The original: Return-Path, head, and the body when it is wanted. */
-static bool put_original(const struct writer *w, const struct report *report, bool has_body)
+/* The original: Return-Path, head, and the body when it is wanted. BODY_END when all is well. */
+static enum body_status put_original(const struct writer *w, const struct report *report, bool has_body)
 {
 	bool is_returned = report->kind != BOUNCE_TRACE;
 	struct buf head = BUF_INIT(HEAD_MAX), path = BUF_INIT(4096);
@@ -361,28 +362,31 @@ static bool put_original(const struct writer *w, const struct report *report, bo
 	/* A damaged head is left out: the sender is told all the same. */
 	if (queue_read_head(report->file->fd, &report->file->header, &head))
 		put_span(w, buf_span(&head));
+	else if (errno != EBADMSG && errno != EFBIG)
+		status = BODY_IO_ERROR;
 	buf_done(&head);
 	put_line(w, "%s", "");
-	if (!has_body)
-		return true;
+	if (!has_body || status != BODY_END)
+		return status;
 	queue_body_start(&body, report->file->fd, &report->file->header);
 	while ((status = queue_body_next(&body, &block)) == BODY_BLOCK)
 		put_span(w, block);
 	queue_body_done(&body);
 	put_line(w, "%s", "");
-	return status == BODY_END;
+	return status;
 }
 
-bool report_body(const struct report *report, const struct report_reader *reader,
+enum body_status report_body(const struct report *report, const struct report_reader *reader,
 		 report_put_fn *put, void *context)
 {
 	struct writer w = { put, context };
 	bool has_body = report->has_original && (!reader->is_postmaster || report->is_double);
+	enum body_status status;
 
 	put_notice(&w, report, reader);
 	put_status(&w, report, reader);
-	if (!put_original(&w, report, has_body))
-		return false;
-	put_line(&w, "--%s--", report->boundary);
-	return true;
+	status = put_original(&w, report, has_body);
+	if (status == BODY_END)
+		put_line(&w, "--%s--", report->boundary);
+	return status;
 }

@@ -41,8 +41,8 @@ typedef void report_put_fn(void *context, struct span bytes);
 void report_header(const struct report *report, const struct report_reader *reader,
 		   report_put_fn *put, void *context);
 
-/* False when the body of the original cannot be read, or is damaged. */
-MUST_USE bool report_body(const struct report *report, const struct report_reader *reader,
+/* BODY_END; or what is the matter with the body of the original: damaged, or cannot be read now. */
+MUST_USE enum body_status report_body(const struct report *report, const struct report_reader *reader,
 			  report_put_fn *put, void *context);
 
 /* Whether this recipient is in it. */

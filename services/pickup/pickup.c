@@ -19,8 +19,8 @@
 #include "queue/dirs.h"
 #include "services/pickup/pickup.h"
 
-/* How long to leave maildrop alone when cleanup cannot take anything. */
-enum { PAUSE_MS = 5000, FILES_AT_ONCE = 100, SCRAPS_AGE_S = 10 };
+/* How long to leave maildrop alone when something in it has to wait. */
+enum { PAUSE_MS = 5000, SCRAPS_AGE_S = 10 };
 
 static struct {
 	struct queue_dirs dirs;
@@ -44,6 +44,14 @@ static bool set_aside(const char *name, const char *why)
 	return false;
 }
 
+static bool remove_taken(const char *name)
+{
+	if (queue_remove(&state.dirs, QUEUE_MAILDROP, name))
+		return true;
+	log_warn("maildrop/%s: cannot be removed: %s", name, strerror(errno));
+	return false;
+}
+
 /* A file of the owner of the queue that not everybody may read is a queue file. */
 static bool is_queue_file(const struct stat *st)
 {
@@ -61,7 +69,11 @@ static enum pickup_result take(const char *name)
 		return errno == ENOENT	? PICKUP_DONE
 		       : errno == ELOOP ? PICKUP_DAMAGED
 					: PICKUP_LATER;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1) {
+	if (fstat(fd, &st) < 0) {
+		(void)close(fd);
+		return PICKUP_LATER;
+	}
+	if (!S_ISREG(st.st_mode) || st.st_nlink != 1) {
 		(void)close(fd);
 		return PICKUP_DAMAGED;
 	}
@@ -72,20 +84,20 @@ static enum pickup_result take(const char *name)
 	return result;
 }
 
-/* One file; false when it is no use to go on now. */
-static bool collect_one(const char *name)
+/* One file: PICKUP_DONE when it has gone, PICKUP_LATER when it stays, PICKUP_STOP. */
+static enum pickup_result collect_one(const char *name)
 {
-	switch (take(name)) {
-	case PICKUP_DONE:
-		if (queue_remove(&state.dirs, QUEUE_MAILDROP, name))
-			return true;
-		log_warn("maildrop/%s: cannot be removed: %s", name, strerror(errno));
-		return false;
-	case PICKUP_LATER: return false;
-	case PICKUP_DAMAGED: return set_aside(name, "damaged, or no file of postdrop");
-	case PICKUP_REFUSED: return set_aside(name, "refused");
+	enum pickup_result result = take(name);
+	bool has_gone = true;
+
+	switch (result) {
+	case PICKUP_LATER:
+	case PICKUP_STOP: return result;
+	case PICKUP_DONE: has_gone = remove_taken(name); break;
+	case PICKUP_DAMAGED: has_gone = set_aside(name, "damaged, or no file of postdrop"); break;
+	case PICKUP_REFUSED: has_gone = set_aside(name, "refused"); break;
 	}
-	return true;
+	return has_gone ? PICKUP_DONE : PICKUP_LATER;
 }
 
 /*
@@ -123,29 +135,33 @@ static void remove_scraps(void)
 		(void)closedir(stream);
 }
 
-/* Everything that is there, until a walk through the directory finds nothing more. */
+/*
+ * Everything that is there, until a walk through the directory finds nothing to do. A file that
+ * has to wait holds nobody up; it is tried again after a pause, as all are without cleanup.
+ */
 static void collect(void)
 {
-	bool is_good = true;
-	int found;
+	enum pickup_result result = PICKUP_DONE;
+	bool must_wait;
+	int done;
 
 	event_cancel(&state.pause);
 	do {
 		struct queue_walk walk = { .stream = NULL };
 		char name[QUEUE_ID_MAX];
 
-		found = 0;
-		if (!queue_walk_start(&walk, &state.dirs, QUEUE_MAILDROP)) {
+		done = 0;
+		must_wait = !queue_walk_start(&walk, &state.dirs, QUEUE_MAILDROP);
+		if (must_wait)
 			log_warn("open maildrop: %s", strerror(errno));
-			return;
-		}
-		while (is_good && found < FILES_AT_ONCE && queue_walk_next(&walk, name)) {
-			is_good = collect_one(name);
-			found++;
+		while (result != PICKUP_STOP && queue_walk_next(&walk, name)) {
+			result = collect_one(name);
+			done += result == PICKUP_DONE;
+			must_wait |= result != PICKUP_DONE;
 		}
 		queue_walk_end(&walk);
-	} while (is_good && found > 0);
-	if (!is_good)
+	} while (result != PICKUP_STOP && done > 0);
+	if (must_wait)
 		event_at(&state.pause, clock_in_ms(PAUSE_MS), on_pause_end);
 }
 

@@ -11,7 +11,8 @@
 
 enum pickup_result {
 	PICKUP_DONE,    /* accepted, or thrown away as asked: the file goes */
-	PICKUP_LATER,   /* cleanup cannot take it now */
+	PICKUP_LATER,   /* it cannot be read or taken now */
+	PICKUP_STOP,    /* nor can any other: cleanup cannot be reached */
 	PICKUP_DAMAGED, /* no file of ours, cut off, or changed */
 	PICKUP_REFUSED, /* cleanup will never take it */
 };

@@ -4,6 +4,8 @@
  * sent it does not count: the owner of the file does.
  */
 
+#include <errno.h>
+
 #include "base/log.h"
 #include "conf/conf.h"
 #include "queue/envelope.h"
@@ -50,7 +52,7 @@ enum pickup_result take_submission(int fd, const char *name, uid_t owner)
 	enum pickup_result result;
 
 	if (!handover_start(&handover, name))
-		return PICKUP_LATER;
+		return PICKUP_STOP;
 	maildrop_read_start(&reader, fd, true);
 	do {
 		item = maildrop_next(&reader);
@@ -116,10 +118,12 @@ static enum body_status send_content(struct handover *handover, const struct que
 {
 	struct buf head = BUF_INIT(BUF_LIMIT_DEFAULT);
 	struct queue_body body;
-	enum body_status status = BODY_DAMAGED;
+	enum body_status status;
 	struct span block;
 
-	if (queue_read_head(file->fd, &file->header, &head)) {
+	if (!queue_read_head(file->fd, &file->header, &head)) {
+		status = errno == EBADMSG ? BODY_DAMAGED : BODY_IO_ERROR;
+	} else {
 		(void)buf_text(&head, "\r\n");
 		send_bytes(handover, buf_span(&head));
 		queue_body_start(&body, file->fd, &file->header);
@@ -140,7 +144,7 @@ enum pickup_result take_requeued(int fd, const char *name, uid_t owner)
 	enum queue_check check;
 
 	if (!handover_start(&handover, name))
-		return PICKUP_LATER;
+		return PICKUP_STOP;
 	check = queue_read_open(&file, fd);
 	if (check != QUEUE_GOOD)
 		return handover_abandon(&handover,

@@ -107,10 +107,12 @@ static void change(const struct msg_table_request *request, struct msg_table_ans
 	(void)buf_text(error, table_error(table));
 }
 
-static void handle(struct ipc_channel *channel, const struct msg_table_request *request)
+/* False when the answer could not be sent: the client is not to wait for it. */
+static bool handle(struct ipc_channel *channel, const struct msg_table_request *request)
 {
 	struct msg_table_answer answer = { .status = TABLE_ERROR, .value = SPAN("") };
 	struct buf error = BUF_INIT(1000);
+	enum ipc_status status;
 
 	switch ((enum table_verb)request->verb) {
 	case TABLE_VERB_LOOKUP: look_up(request, &answer, &error); break;
@@ -122,9 +124,10 @@ static void handle(struct ipc_channel *channel, const struct msg_table_request *
 		break;
 	}
 	answer.error = buf_span(&error);
-	(void)!IPC_SEND(channel, table_answer, &answer, -1,
-			clock_in_ms((int64_t)conf->ipc_timeout * 1000));
+	status = IPC_SEND(channel, table_answer, &answer, -1,
+			  clock_in_ms((int64_t)conf->ipc_timeout * 1000));
 	buf_done(&error);
+	return status == IPC_OK;
 }
 
 /* One client, for as long as it stays: it keeps its connection and asks when it must. */
@@ -136,8 +139,9 @@ static void serve(int fd, const char *client)
 	(void)client;
 	ipc_attach(&channel, fd);
 	while (service_wait(fd, CLOCK_NEVER) &&
-	       IPC_EXPECT(&channel, table_request, &request, clock_in_ms(0)) == IPC_OK)
-		handle(&channel, &request);
+	       IPC_EXPECT(&channel, table_request, &request, clock_in_ms(0)) == IPC_OK &&
+	       handle(&channel, &request))
+		;
 	ipc_close(&channel);
 }
 

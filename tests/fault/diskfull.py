@@ -124,7 +124,7 @@ class Bench:
 
 def main() -> None:
     """Runs it."""
-    args = parser(__doc__, 1).parse_args()
+    args = parser(__doc__, 3).parse_args()
     need_images("diskfull")
     bench = Bench(args.seed)
     for number in range(1, args.n + 1):

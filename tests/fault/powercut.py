@@ -34,8 +34,11 @@ def layout(instance: Instance, count: int) -> list[FileSystem]:
     queue = {"queue": instance.queue}
     mailboxes = {"home": HOMES, "vmail": VMAIL}
     if count == 1:
-        return [FileSystem("all", {**queue, **mailboxes})]
-    return [FileSystem("queue", queue), FileSystem("mailboxes", mailboxes)]
+        made = [FileSystem("all", {**queue, **mailboxes})]
+    else:
+        made = [FileSystem("queue", queue), FileSystem("mailboxes", mailboxes)]
+    os.sync()
+    return made
 
 
 def one_round(instance: Instance, books: Books, filesystems: list[FileSystem],
