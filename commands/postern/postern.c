@@ -11,6 +11,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +29,7 @@
 #include "queue/dirs.h"
 #include "queue/verbs.h"
 
-enum { CONTROL_SECONDS = 60, WRAPPER_WORDS = 16 };
+enum { CONTROL_SECONDS = 60, WRAPPER_WORDS = 16, DEAD_MASTER_WAITS = 100, DEAD_MASTER_WAIT_MS = 50 };
 
 static struct {
 	const char *directory;
@@ -87,10 +89,43 @@ static bool is_running(void)
 	return is_locked;
 }
 
+/* The process that wrote the pid file; 0 when there is none to be seen. */
+static pid_t master_pid(void)
+{
+	char *path = mem_printf("%s/pid/master.pid", conf->queue_directory);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[16];
+	ssize_t size = fd >= 0 ? read(fd, text, sizeof(text)) : -1;
+	uint64_t pid;
+
+	if (fd >= 0)
+		(void)close(fd);
+	free(path);
+	return size > 0 && span_u64(span_trim((struct span){ text, (size_t)size }), INT32_MAX, &pid)
+		       ? (pid_t)pid
+		       : 0;
+}
+
+/*
+ * A master that was killed may leave the lock for a moment to a child that it was about to
+ * start: that is not a running system, and goes by itself.
+ */
+static void wait_for_dead_master(void)
+{
+	for (int i = 0; i < DEAD_MASTER_WAITS && is_running(); i++) {
+		pid_t pid = master_pid();
+
+		if (pid == 0 || kill(pid, 0) == 0 || errno != ESRCH)
+			return;
+		(void)poll(NULL, 0, DEAD_MASTER_WAIT_MS);
+	}
+}
+
 static int start(bool in_foreground)
 {
 	char *path;
 
+	wait_for_dead_master();
 	if (is_running()) {
 		log_error("the Postern mail system is already running");
 		return 1;
