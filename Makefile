@@ -18,6 +18,7 @@ sbindir ?= $(prefix)/sbin
 bindir ?= $(prefix)/bin
 daemondir ?= $(prefix)/lib/postern
 confdir ?= /etc/postern
+aliases ?= /etc/aliases
 spooldir ?= /var/spool/postern
 datadir ?= /var/lib/postern
 mandir ?= $(prefix)/share/man
@@ -242,7 +243,9 @@ install: all
 	install -d $(D)$(mandir)/man1 $(D)$(mandir)/man5
 	install -m 644 $(wildcard man/man1/*.1) $(D)$(mandir)/man1
 	install -m 644 $(wildcard man/man5/*.5) build/man/man5/postconf.5 $(D)$(mandir)/man5
-	for f in main.cf master.cf aliases; do \
+	[ -e $(D)$(aliases) ] || install -m 644 conf/aliases $(D)$(aliases)
+	install -m 644 conf/aliases $(D)$(confdir)/aliases.proto
+	for f in main.cf master.cf; do \
 		install -m 644 conf/$$f $(D)$(confdir)/$$f.proto || exit 1; \
 		[ -e $(D)$(confdir)/$$f ] || install -m 644 conf/$$f $(D)$(confdir)/$$f || exit 1; done
 

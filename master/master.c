@@ -219,7 +219,8 @@ static bool want_inet_sockets(struct config *config, struct wanted *wanted,
 {
 	return sockets_want_inet(&wanted->sockets, entry->name,
 				 config_value(config, entry, "inet_interfaces"),
-				 config_value(config, entry, "inet_protocols"), error);
+				 config_value(config, entry, "inet_protocols"),
+				 config_value(config, entry, "known_tcp_ports"), error);
 }
 
 static bool want_unix_sockets(struct config *config, struct wanted *wanted,

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "net/port.h"
 #include "proc/service.h"
 
 enum { BACKLOG = 1024 };
@@ -221,7 +222,7 @@ static bool want_interfaces(struct socket_set *set, const char *port, const char
 }
 
 bool sockets_want_inet(struct socket_set *set, const char *where, const char *interfaces,
-		       const char *protocols, struct buf *error)
+		       const char *protocols, const char *known_ports, struct buf *error)
 {
 	struct span text = span_of(where), host = { 0 }, port = text;
 	int family = wanted_family(protocols);
@@ -234,11 +235,20 @@ bool sockets_want_inet(struct socket_set *set, const char *where, const char *in
 			host = span_first(span_from(host, 1), host.n - 2);
 	}
 
-	char *port_text = mem_dup(port), *host_text = mem_dup(host);
-	bool is_bound = host.n > 0 ? want_host(set, host_text, port_text, AF_UNSPEC, error)
-				   : want_interfaces(set, port_text, interfaces, family, error);
+	char port_text[8], *host_text = mem_dup(host);
+	uint16_t number;
+	bool is_bound;
 
-	free(port_text);
+	if (!port_find(port, span_of(known_ports), &number)) {
+		(void)buf_printf(error, "cannot listen on %s: unknown port \"%.*s\"", where,
+				 SPAN_ARG(port));
+		free(host_text);
+		return false;
+	}
+	(void)snprintf(port_text, sizeof(port_text), "%u", number);
+	is_bound = host.n > 0 ? want_host(set, host_text, port_text, AF_UNSPEC, error)
+			      : want_interfaces(set, port_text, interfaces, family, error);
+
 	free(host_text);
 	return is_bound;
 }

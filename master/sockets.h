@@ -40,11 +40,11 @@ MUST_USE bool sockets_want_unix(struct socket_set *set, enum socket_kind kind, c
 
 /*
  * Wants TCP sockets for "host:port", "[host]:port" or "port"; without host on each address of
- * `interfaces` (inet_interfaces), of the families in `protocols` (inet_protocols). False with a
- * text in `error`.
+ * `interfaces` (inet_interfaces), of the families in `protocols` (inet_protocols). The port may be
+ * a name, see port_find(). False with a text in `error`.
  */
 MUST_USE bool sockets_want_inet(struct socket_set *set, const char *where, const char *interfaces,
-				const char *protocols, struct buf *error);
+				const char *protocols, const char *known_ports, struct buf *error);
 
 /*
  * Until then, an address in use is tried again, for the processes of a master that was killed

@@ -8,28 +8,11 @@
 
 #include "base/words.h"
 #include "conf/conf.h"
+#include "net/port.h"
 
 bool target_port(struct span text, uint16_t *ret)
 {
-	/* A jail has no /etc/services. */
-	static const struct {
-		const char *name;
-		uint16_t port;
-	} names[] = { { "smtp", 25 }, { "lmtp", 24 }, { "smtps", 465 }, { "submissions", 465 },
-		      { "submission", 587 } };
-	uint64_t number;
-
-	if (span_u64(text, 65535, &number)) {
-		*ret = (uint16_t)number;
-		return number > 0;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		if (span_is_nocase(text, names[i].name)) {
-			*ret = names[i].port;
-			return true;
-		}
-	}
-	return false;
+	return port_find(text, span_of(conf->known_tcp_ports), ret);
 }
 
 /* host | host:port | [host] | [host]:port; an IPv6 address stands in brackets. */

@@ -27,7 +27,7 @@ def sample(make_mta):
     master = (installed / "master.cf").read_text()
     instance.write("master.cf", re.sub(r"(?m)^smtp +inet", f"{instance.host}:{instance.port()} inet",
                                        master))
-    shutil.copy(installed / "aliases", instance.config / "aliases")
+    shutil.copy(installed.parent / "aliases", instance.config / "aliases")
     return instance
 
 
