@@ -460,9 +460,24 @@ static void report_start(const char *error)
 	state.ready_fd = -1;
 }
 
+/* Who hears that the system has stopped may bind its ports and start it again at once. */
+static void let_go(void)
+{
+	LIST_FOR(item, units_all()) {
+		struct unit *unit = CONTAINER_OF(item, struct unit, link);
+
+		sockets_mark(&unit->wanted.sockets);
+		sockets_sweep(&unit->wanted.sockets);
+	}
+	if (state.lock_fd >= 0)
+		(void)close(state.lock_fd);
+	state.lock_fd = -1;
+}
+
 static void finish(void)
 {
 	log_info("terminating");
+	let_go();
 	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
 		if (state.controls[i].waits_for_end)
 			answer(&state.controls[i], 0, "");
