@@ -235,8 +235,7 @@ static void add_expanded(struct message *message, struct msg_rcpt rcpt)
 static void add_final(struct message *message, const struct msg_rcpt *rcpt)
 {
 	bool is_expanded = !maps_is_empty(maps.virtual) &&
-			   (message->options & SUBMIT_NO_ADDRESS_MAPPINGS) == 0 &&
-			   (message->envelope.flags & ENVELOPE_PROBE) == 0;
+			   (message->options & SUBMIT_NO_ADDRESS_MAPPINGS) == 0;
 
 	if (is_expanded)
 		add_expanded(message, *rcpt);
@@ -291,8 +290,11 @@ void expand_rcpt(struct message *message, const struct msg_rcpt *given)
 {
 	struct msg_rcpt rcpt = *given;
 
+	bool is_probe = (message->envelope.flags & ENVELOPE_PROBE) != 0;
+
 	rcpt.offset = 0;
-	if (!conf->enable_original_recipient)
+	/* A probe's outcome is for the address that was asked about, whatever it is rewritten to. */
+	if (!conf->enable_original_recipient && !is_probe)
 		rcpt.orig_address = (struct span){ NULL, 0 };
 	else if (rcpt.orig_address.n == 0)
 		rcpt.orig_address = given->address;

@@ -502,12 +502,19 @@ static void report_start(const char *error)
 	state.ready_fd = -1;
 }
 
+/* Who hears that the system has stopped may bind its ports and start it again at once. */
+static void let_go(void)
+{
+	units_close_sockets();
+	if (state.lock_fd >= 0)
+		(void)close(state.lock_fd);
+	state.lock_fd = -1;
+}
+
 static void finish(void)
 {
 	log_info("terminating");
-	/* Whoever hears that the system has stopped finds no port and no lock taken any more. */
-	units_close_sockets();
-	(void)flock(state.lock_fd, LOCK_UN);
+	let_go();
 	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
 		if (state.controls[i].waits_for_end)
 			answer(&state.controls[i], 0, "");

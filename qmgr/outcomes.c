@@ -96,6 +96,10 @@ void outcomes_add(struct message *message, enum queue_dir log, const struct msg_
 {
 	struct batch *batch = &batches[log];
 
+	if (probe_is(message)) {
+		probe_report(message, outcome);
+		return;
+	}
 	if (batch->outcomes.limit_bytes == 0)
 		buf_init(&batch->outcomes, IPC_RECORD_MAX);
 	if (!msg_outcome_encode(&batch->outcomes, outcome))
@@ -113,8 +117,8 @@ void outcomes_add(struct message *message, enum queue_dir log, const struct msg_
 }
 
 /* The line that agents write for each recipient, for those that no agent got. */
-static void log_deferred(const struct message *message, const struct rcpt *rcpt,
-			 const char *status, const char *reason)
+static void log_outcome(const struct message *message, const struct rcpt *rcpt,
+			const char *status, const char *word, const char *reason)
 {
 	struct buf line = BUF_INIT(8192), delays = BUF_INIT(200);
 	int digits = conf->delay_logging_resolution_limit;
@@ -128,10 +132,25 @@ static void log_deferred(const struct message *message, const struct rcpt *rcpt,
 	delay_format(&line, message->activated.us - message->header.arrival.us, digits);
 	(void)buf_char(&line, '/');
 	delay_format(&line, now - message->activated.us, digits);
-	(void)buf_printf(&line, "/0/0, dsn=%s, status=deferred (%s)", status, reason);
+	(void)buf_printf(&line, "/0/0, dsn=%s, status=%s (%s)", status, word, reason);
 	log_info("%s", buf_str(&line));
 	buf_done(&line);
 	buf_done(&delays);
+}
+
+void outcomes_discard(struct portion *portion, struct rcpt *rcpt, const char *reason)
+{
+	struct msg_outcome outcome = { .offset = rcpt->offset,
+				       .action = DSN_DELIVERABLE,
+				       .address = rcpt->target,
+				       .orig_address = rcpt->orig_address,
+				       .status = SPAN("2.0.0"),
+				       .reason = span_of(reason) };
+
+	log_outcome(portion->message, rcpt, "2.0.0", "sent", reason);
+	if (probe_is(portion->message))
+		probe_report(portion->message, &outcome);
+	rcpt_settle(portion, rcpt);
 }
 
 void outcomes_defer(struct portion *portion, struct rcpt *rcpt, const char *status,
@@ -149,8 +168,8 @@ void outcomes_defer(struct portion *portion, struct rcpt *rcpt, const char *stat
 		.reason = span_of(reason),
 	};
 
-	rcpt->is_deferred = true;
-	log_deferred(message, rcpt, status, reason);
+	rcpt->is_deferred = !probe_is(message);
+	log_outcome(message, rcpt, status, "deferred", reason);
 	outcomes_add(message, QUEUE_DEFER, &outcome);
 	rcpt_settle(portion, rcpt);
 }

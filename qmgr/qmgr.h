@@ -116,6 +116,7 @@ struct message {
 	struct list busy_entries; /* that agents have */
 	size_t open_rcpts; /* of all portions */
 	size_t busy;       /* how many entries agents have */
+	bool is_probe_good; /* a probe: one outcome was good */
 	size_t appends;    /* questions to bounce under way */
 
 	bool has_log[QUEUE_DIR_COUNT]; /* QUEUE_BOUNCE, _DEFER, _TRACE: something is in it */
@@ -354,6 +355,9 @@ void results_on_crash(struct entry *entry);
 void outcomes_add(struct message *message, enum queue_dir log, const struct msg_outcome *outcome);
 void outcomes_send(struct message *message);
 
+/* Takes one recipient as delivered by qmgr's own decision, with its line in the log. */
+void outcomes_discard(struct portion *portion, struct rcpt *rcpt, const char *reason);
+
 /* Defers one recipient by qmgr's own decision, with its line in the log, and settles it. */
 void outcomes_defer(struct portion *portion, struct rcpt *rcpt, const char *status,
 		    const char *reason);
@@ -418,5 +422,12 @@ bool commands_has_taken(const char *id);
 
 /* A message is no longer active; postsuper may wait for that. */
 void commands_on_left(const char *id);
+
+/* ---- probe.c: messages of verify(8) ---- */
+
+bool probe_is(const struct message *message);
+
+/* Tells verify what became of the recipient; the message ends when it has heard it. */
+void probe_report(struct message *message, const struct msg_outcome *outcome);
 
 #endif

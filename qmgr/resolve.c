@@ -70,16 +70,13 @@ static bool is_lost_notice(const struct route *route)
 
 static void take_route(struct portion *portion, struct rcpt *rcpt)
 {
-	struct message *message = portion->message;
-
 	if (found.warning.length > 0)
 		log_warn("%s", log_clean(buf_span(&found.warning)));
+	rcpt->target = arena_span(&portion->arena, buf_span(&found.recipient));
 	if (is_lost_notice(&found)) {
-		log_warn("%s: undeliverable postmaster notification discarded", message->id);
-		rcpt_settle(portion, rcpt);
+		outcomes_discard(portion, rcpt, "undeliverable postmaster notification discarded");
 		return;
 	}
-	rcpt->target = arena_span(&portion->arena, buf_span(&found.recipient));
 	set_route(portion, rcpt, buf_str(&found.transport), buf_span(&found.nexthop));
 }
 

@@ -68,9 +68,9 @@ static void take_outcome(struct entry *entry, const struct msg_outcome *outcome)
 	}
 	(*found)->has_outcome = true;
 	if (outcome->action == DSN_DELAYED)
-		(*found)->is_deferred = true;
+		(*found)->is_deferred = !probe_is(message);
 	else if (outcome->action == DSN_FAILED)
-		(*found)->is_bouncing = true;
+		(*found)->is_bouncing = !probe_is(message);
 	if (log_of(outcome, &log)) {
 		outcomes_add(message, log, outcome);
 		if (log == QUEUE_TRACE)

@@ -193,12 +193,22 @@ enum verdict check_defer_if_reject(struct check *check, enum subject subject, co
 	return CHECK_DUNNO;
 }
 
-enum verdict check_tempfail(struct check *check, const char *action, enum subject subject,
-			    const char *status, const char *text)
+enum verdict check_tempfail(struct check *check, const char *action, enum subject subject, int code,
+			    const char *status, const char *format, ...)
 {
+	struct buf text = BUF_INIT(4096);
+	enum verdict verdict;
+	va_list args;
+
+	va_start(args, format);
+	(void)buf_vprintf(&text, format, args);
+	va_end(args);
 	if (strcmp(action, "defer") == 0 || strcmp(action, "reject") == 0)
-		return check_reject(check, subject, 450, status, "%s", text);
-	return check_defer_if_permit(check, subject, 450, status, "%s", text);
+		verdict = check_reject(check, subject, code, status, "%s", buf_str(&text));
+	else
+		verdict = check_defer_if_permit(check, subject, code, status, "%s", buf_str(&text));
+	buf_done(&text);
+	return verdict;
 }
 
 enum verdict check_local_fault(struct check *check, const char *what)

@@ -125,8 +125,8 @@ enum verdict check_defer_if_permit(struct check *check, enum subject subject, in
  * Something could not be found out: a *_tempfail_action says whether to refuse for now at once
  * ("defer", "reject"), or unless something later rejects for good.
  */
-enum verdict check_tempfail(struct check *check, const char *action, enum subject subject,
-			    const char *status, const char *text);
+enum verdict check_tempfail(struct check *check, const char *action, enum subject subject, int code,
+			    const char *status, const char *format, ...) PRINTF_LIKE(6, 7);
 
 /* A table or daemon failed: 451 4.3.5, a temporary matter of ours. */
 enum verdict check_local_fault(struct check *check, const char *what);
@@ -167,10 +167,10 @@ check_fn check_host_a_access, check_host_mx_access, check_host_ns_access, check_
 	check_reverse_mx_access, check_reverse_ns_access, permit_mx_backup;
 check_fn check_helo_access, reject_invalid_helo, reject_non_fqdn_helo, reject_unknown_helo;
 check_fn check_sender_access, reject_non_fqdn_sender, reject_unknown_sender_domain,
-	reject_unlisted_sender;
+	reject_unlisted_sender, reject_unverified_sender;
 check_fn check_rcpt_access, reject_non_fqdn_rcpt, reject_unknown_rcpt_domain,
 	reject_unlisted_rcpt, reject_unauth_destination, defer_unauth_destination,
-	permit_auth_destination;
+	permit_auth_destination, reject_unverified_rcpt;
 check_fn reject_multi_recipient_bounce, reject_unauth_pipelining, reject_plaintext_session;
 check_fn check_etrn_access, check_policy_service;
 check_fn reject_rbl_client, permit_dnswl_client, permit_rhswl_client, reject_rhsbl_client, reject_rhsbl_helo,

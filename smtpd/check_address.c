@@ -110,7 +110,7 @@ static enum verdict unknown_domain(struct check *check, struct span address, enu
 				    "Domain of %s does not accept mail (nullMX)",
 				    is_sender ? "sender address" : "recipient address");
 	case NAME_TEMPORARY:
-		return check_tempfail(check, conf->unknown_address_tempfail_action, subject,
+		return check_tempfail(check, conf->unknown_address_tempfail_action, subject, 450,
 				      is_sender ? "4.1.8" : "4.1.2", "Domain not found");
 	case NAME_UNKNOWN:
 		return check_reject(check, subject, conf->unknown_address_reject_code,

@@ -70,7 +70,7 @@ enum verdict reject_unknown_helo(struct check *check, const struct restriction *
 	case NAME_RECEIVES: return CHECK_DUNNO;
 	case NAME_TEMPORARY:
 		return check_tempfail(check, conf->unknown_helo_hostname_tempfail_action,
-				      SUBJECT_HELO, "4.7.1", "Host not found");
+				      SUBJECT_HELO, 450, "4.7.1", "Host not found");
 	case NAME_NULL_MX:
 	case NAME_UNKNOWN:
 		return check_reject(check, SUBJECT_HELO, conf->unknown_hostname_reject_code, "4.7.1",

@@ -117,9 +117,23 @@ static bool is_error_transport(const struct route *route)
 	return span_is(transport, "error") || span_is(transport, "retry");
 }
 
+/* The sender of address probes: servers that see it may probe it in turn. */
+static bool is_probe_sender(struct span address)
+{
+	struct span sender = span_of(conf->address_verify_sender);
+	struct addr parts = addr_split(address);
+
+	if (span_has(sender, '@'))
+		return span_eq_nocase(address, sender);
+	return sender.n > 0 && span_eq_nocase(parts.local, sender) &&
+	       span_is_nocase(parts.domain, conf->myorigin);
+}
+
 static enum verdict check_resolved(struct check *check, struct span address, enum subject subject,
 				   const struct route *route)
 {
+	if (is_probe_sender(address))
+		return CHECK_DUNNO;
 	switch (is_rewritten(check, address, subject)) {
 	case LISTED_YES: return CHECK_DUNNO;
 	case LISTED_FAILED: return CHECK_REJECT;

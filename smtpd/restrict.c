@@ -83,6 +83,8 @@ static const struct restriction_row rows[] = {
 	{ "reject_unknown_sender_domain", reject_unknown_sender_domain, ARG_NONE, SUBJECT_SENDER },
 	{ "reject_unknown_address", reject_unknown_sender_domain, ARG_NONE, SUBJECT_SENDER },
 	{ "reject_unlisted_sender", reject_unlisted_sender, ARG_NONE, SUBJECT_SENDER },
+	{ "reject_unverified_sender", reject_unverified_sender, ARG_NONE, SUBJECT_SENDER },
+	{ "reject_unverified_address", reject_unverified_sender, ARG_NONE, SUBJECT_SENDER },
 	{ "reject_rhsbl_sender", reject_rhsbl_sender, ARG_DOMAIN, SUBJECT_SENDER },
 
 	/* recipient and relay */
@@ -98,6 +100,7 @@ static const struct restriction_row rows[] = {
 	{ "reject_unknown_recipient_domain", reject_unknown_rcpt_domain, ARG_NONE, SUBJECT_RCPT },
 	{ "reject_unlisted_recipient", reject_unlisted_rcpt, ARG_NONE, SUBJECT_RCPT },
 	{ "check_recipient_maps", reject_unlisted_rcpt, ARG_NONE, SUBJECT_RCPT },
+	{ "reject_unverified_recipient", reject_unverified_rcpt, ARG_NONE, SUBJECT_RCPT },
 	{ "reject_rhsbl_recipient", reject_rhsbl_rcpt, ARG_DOMAIN, SUBJECT_RCPT },
 
 	/* etrn */
@@ -108,8 +111,6 @@ static const struct restriction_row rows[] = {
 static const struct {
 	const char *name, *lacks;
 } lacking[] = {
-	{ "reject_unverified_sender", "address probes" },
-	{ "reject_unverified_recipient", "address probes" },
 	{ "reject_sender_login_mismatch", "SASL logins" },
 	{ "reject_authenticated_sender_login_mismatch", "SASL logins" },
 	{ "reject_known_sender_login_mismatch", "SASL logins" },

@@ -49,17 +49,21 @@ static bool make_directories(void)
 	const struct config *config = &state.config;
 	struct buf error = BUF_INIT(1000);
 	const char *data = conf->data_directory;
+	bool is_made;
 
 	if (!queue_dirs_make(config->queue_directory, config->ids[JAIL_UID_QUEUE].uid,
 			     config->setgid_gid, &error)) {
 		log_error("%s", buf_str(&error));
 		return false;
 	}
-	if (mkdir(data, 0755) < 0 && errno != EEXIST) {
-		log_error("mkdir %s: %s", data, strerror(errno));
-		return false;
-	}
-	return true;
+	if (mkdir(data, 0755) < 0)
+		is_made = errno == EEXIST;
+	else
+		is_made = config->is_single_uid || chown(data, config->ids[JAIL_UID_QUEUE].uid,
+							 config->ids[JAIL_UID_QUEUE].gid) == 0;
+	if (!is_made)
+		log_error("data_directory %s: %s", data, strerror(errno));
+	return is_made;
 }
 
 /* Says what is wrong with the configuration; makes what is missing. */
