@@ -18,7 +18,7 @@
 
 enum { RCPTS_A_TURN = 100 };
 
-static struct site site;
+static struct site site, probe_site;
 static struct route found;
 static struct list turn; /* messages that go on at the next turn */
 static struct event_timer turn_timer;
@@ -27,6 +27,7 @@ void resolve_prepare(void)
 {
 	table_client_setup();
 	site_open(&site, TABLE_IN_JAIL);
+	site_open_for_probes(&probe_site, TABLE_IN_JAIL);
 	route_init(&found);
 	list_init(&turn);
 }
@@ -102,6 +103,7 @@ static bool resolve_one(struct portion *portion, struct rcpt *rcpt)
 	const struct msg_envelope *envelope = &message->envelope;
 	struct span address = rcpt->address;
 	bool is_verify = (envelope->flags & (ENVELOPE_VERIFY_ONLY | ENVELOPE_PROBE)) != 0;
+	struct site *routing = (envelope->flags & ENVELOPE_PROBE) != 0 ? &probe_site : &site;
 
 	if (envelope->redirect_to.n > 0) {
 		/* One recipient takes the place of all. */
@@ -116,7 +118,7 @@ static bool resolve_one(struct portion *portion, struct rcpt *rcpt)
 		divert(portion, rcpt);
 		return true;
 	}
-	switch (site_resolve(&site, &message->lookup, envelope->sender, address, &found)) {
+	switch (site_resolve(routing, &message->lookup, envelope->sender, address, &found)) {
 	case ROUTE_PENDING:
 		return false;
 	case ROUTE_OK:

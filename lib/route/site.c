@@ -218,26 +218,27 @@ static void fill_config(struct route_config *config)
 		.show_user_unknown_table_name = conf->show_user_unknown_table_name,
 		.transport_maps_match_subdomains =
 			has_word(conf->parent_domain_matches_subdomains, "transport_maps"),
-		.local_transport = span_of(conf->local_transport),
-		.virtual_transport = span_of(conf->virtual_transport),
-		.relay_transport = span_of(conf->relay_transport),
-		.default_transport = span_of(conf->default_transport),
-		.relayhost = span_of(conf->relayhost),
 	};
 }
 
-void site_open(struct site *site, unsigned flags)
+/* What mail and the probes of verify(8) have settings of their own for. */
+struct routing {
+	const char *maps[ROUTE_MAPS_COUNT];
+	const char *local_transport, *virtual_transport, *relay_transport, *default_transport;
+	const char *relayhost;
+};
+
+static void open_site(struct site *site, unsigned flags, const struct routing *routing)
 {
+	static const char *const map_titles[ROUTE_MAPS_COUNT] = {
+		[ROUTE_TRANSPORT_MAPS] = "transport_maps",
+		[ROUTE_RELOCATED_MAPS] = "relocated_maps",
+		[ROUTE_SENDER_RELAYHOST_MAPS] = "sender_dependent_relayhost_maps",
+		[ROUTE_SENDER_TRANSPORT_MAPS] = "sender_dependent_default_transport_maps",
+	};
 	const struct {
 		const char *title, *list;
-	} maps[ROUTE_MAPS_COUNT] = {
-		[ROUTE_TRANSPORT_MAPS] = { "transport_maps", conf->transport_maps },
-		[ROUTE_RELOCATED_MAPS] = { "relocated_maps", conf->relocated_maps },
-		[ROUTE_SENDER_RELAYHOST_MAPS] = { "sender_dependent_relayhost_maps",
-						  conf->sender_dependent_relayhost_maps },
-		[ROUTE_SENDER_TRANSPORT_MAPS] = { "sender_dependent_default_transport_maps",
-						  conf->sender_dependent_default_transport_maps },
-	}, lists[ROUTE_LIST_COUNT] = {
+	} lists[ROUTE_LIST_COUNT] = {
 		[ROUTE_MYDESTINATION] = { "mydestination", conf->mydestination },
 		[ROUTE_VIRTUAL_ALIAS_DOMAINS] = { "virtual_alias_domains",
 						  conf->virtual_alias_domains },
@@ -248,8 +249,13 @@ void site_open(struct site *site, unsigned flags)
 
 	*site = (struct site){ .lookup = NULL };
 	fill_config(&site->config);
+	site->config.local_transport = span_of(routing->local_transport);
+	site->config.virtual_transport = span_of(routing->virtual_transport);
+	site->config.relay_transport = span_of(routing->relay_transport);
+	site->config.default_transport = span_of(routing->default_transport);
+	site->config.relayhost = span_of(routing->relayhost);
 	for (size_t i = 0; i < ROUTE_MAPS_COUNT; i++) {
-		site->maps[i] = open_maps(maps[i].title, maps[i].list, flags | TABLE_FOLD);
+		site->maps[i] = open_maps(map_titles[i], routing->maps[i], flags | TABLE_FOLD);
 		site->lookups.has_maps[i] = !maps_is_empty(site->maps[i]);
 	}
 	for (size_t i = 0; i < ROUTE_LIST_COUNT; i++)
@@ -264,6 +270,43 @@ void site_open(struct site *site, unsigned flags)
 		.is_local = is_local,
 		.context = site,
 	};
+}
+
+void site_open(struct site *site, unsigned flags)
+{
+	const struct routing routing = {
+		.maps = { [ROUTE_TRANSPORT_MAPS] = conf->transport_maps,
+			  [ROUTE_RELOCATED_MAPS] = conf->relocated_maps,
+			  [ROUTE_SENDER_RELAYHOST_MAPS] = conf->sender_dependent_relayhost_maps,
+			  [ROUTE_SENDER_TRANSPORT_MAPS] =
+				  conf->sender_dependent_default_transport_maps },
+		.local_transport = conf->local_transport,
+		.virtual_transport = conf->virtual_transport,
+		.relay_transport = conf->relay_transport,
+		.default_transport = conf->default_transport,
+		.relayhost = conf->relayhost,
+	};
+
+	open_site(site, flags, &routing);
+}
+
+void site_open_for_probes(struct site *site, unsigned flags)
+{
+	const struct routing routing = {
+		.maps = { [ROUTE_TRANSPORT_MAPS] = conf->address_verify_transport_maps,
+			  [ROUTE_RELOCATED_MAPS] = conf->relocated_maps,
+			  [ROUTE_SENDER_RELAYHOST_MAPS] =
+				  conf->address_verify_sender_dependent_relayhost_maps,
+			  [ROUTE_SENDER_TRANSPORT_MAPS] =
+				  conf->address_verify_sender_dependent_default_transport_maps },
+		.local_transport = conf->address_verify_local_transport,
+		.virtual_transport = conf->address_verify_virtual_transport,
+		.relay_transport = conf->address_verify_relay_transport,
+		.default_transport = conf->address_verify_default_transport,
+		.relayhost = conf->address_verify_relayhost,
+	};
+
+	open_site(site, flags, &routing);
 }
 
 enum route_status site_resolve(struct site *site, struct lookup *lookup, struct span sender,

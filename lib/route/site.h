@@ -25,6 +25,9 @@ struct site {
 /* Opens maps and lists by `conf`; a table that cannot be opened is fatal(). `flags`: TABLE_. */
 void site_open(struct site *site, unsigned flags);
 
+/* The same with the address_verify_ settings, for where the probes of verify(8) go. */
+void site_open_for_probes(struct site *site, unsigned flags);
+
 /*
  * The resolver's entry: with `lookup` NULL it waits for tables; with an asynchronous one it may
  * answer ROUTE_PENDING. See route_resolve().
