@@ -139,7 +139,8 @@ class Killer(threading.Thread):
         while not self._stopped.wait(self.rng.uniform(0.020, 0.250)):
             by_program: dict[str, list[int]] = {}
             for pid, program in processes().items():
-                by_program.setdefault(program, []).append(pid)
+                if program != "postern":  # the keeper's own command
+                    by_program.setdefault(program, []).append(pid)
             masters = by_program.pop("master", [])
             if masters and (self.rng.random() < 0.02 or not by_program):
                 program, pids = "master", masters
