@@ -445,6 +445,24 @@ static void remove_queue(const char *queue)
 	remove_directory(queue, "");
 }
 
+/* What daemons keep in data_directory; they make it anew when it is gone. */
+static void remove_data(const char *path)
+{
+	static const char *const names[] = { "verify_cache", "postscreen_cache",
+					     "smtpd_tls_session_cache", "smtp_tls_session_cache",
+					     "prng_exch", "master.lock" };
+	DIR *directory = opendir(path);
+	const struct dirent *entry;
+
+	while (directory != NULL && (entry = readdir(directory)) != NULL)
+		for (size_t i = 0; i < ARRAY_LEN(names); i++)
+			if (strncmp(entry->d_name, names[i], strlen(names[i])) == 0)
+				(void)unlinkat(dirfd(directory), entry->d_name, 0);
+	if (directory != NULL)
+		(void)closedir(directory);
+	remove_directory(path, "");
+}
+
 static int destroy(const struct instances *all, const struct lifecycle *what)
 {
 	size_t index = find_secondary(all, what);
@@ -458,7 +476,7 @@ static int destroy(const struct instances *all, const struct lifecycle *what)
 	must_be_empty(instance);
 	change_list(all, directories(all, NULL, 0, index), alternates(instance->directory, false));
 	remove_queue(instance->queue_directory);
-	remove_directory(instance->data_directory, "");
+	remove_data(instance->data_directory);
 	(void)unlink(master_cf);
 	(void)unlink(main_cf);
 	remove_directory(instance->directory, "");
