@@ -28,7 +28,7 @@ def c(mta):
     "<@example.test:alice@evil.test>", "<alice@evil.test>"])
 def test_P1(c, path):
     """No relaying for strangers, however the address is written."""
-    c.cmd(f"RCPT TO:{path}", "5")
+    c.cmd(f"RCPT TO:{path}", "5|454 4.7.1 .*Relay access denied")
     c.cmd("DATA", "5")
 
 
@@ -119,9 +119,8 @@ def test_P11(mta, domain):
     c.mail("a@client.test", "SMTPUTF8")
     reply = c.cmd(f"RCPT TO:<alice@{domain}>")
     # IDNA maps the long s to s: there the domain is ours.
-    assert reply.code // 100 == 5 or domain.endswith("te\u017ft"), reply
-    reply = c.cmd("RCPT TO:<alice\uff20example.test>")
-    assert reply.code // 100 == 5, reply
+    assert reply.code in (454, 501, 550, 553, 554) or domain.endswith("te\u017ft"), reply
+    c.cmd("RCPT TO:<alice\uff20example.test>", "5")
     alive(c)
 
 
@@ -173,8 +172,8 @@ def test_P15(mta):
 
 
 @pytest.mark.parametrize("literal,expect", [
-    ("127.0.0.1", "250"), ("IPv6:::1", "5"), ("1.2.3", "5"), ("256.1.1.1", "5"),
-    ("198.51.100.9", "5"), ("IPv6:127.0.0.1", "5"), ("0x7f.1", "5"), ("127.1", "5")])
+    ("127.0.0.1", "250"), ("IPv6:::1", "5|454"), ("1.2.3", "5"), ("256.1.1.1", "5"),
+    ("198.51.100.9", "5|454"), ("IPv6:127.0.0.1", "5"), ("0x7f.1", "5"), ("127.1", "5")])
 def test_P16(c, literal, expect):
     """Address literals: the own address is local, nonsense and others are refused."""
     c.cmd(f"RCPT TO:<alice@[{literal}]>", expect)
