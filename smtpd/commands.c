@@ -12,11 +12,11 @@
 #include "smtpd/check.h"
 
 static const struct verb verbs[] = {
-	{ "helo", cmd_helo, 0 },
-	{ "ehlo", cmd_ehlo, 0 },
+	{ "helo", cmd_helo, VERB_NO_PIPELINE },
+	{ "ehlo", cmd_ehlo, VERB_NO_PIPELINE },
 	{ "mail", cmd_mail, 0 },
 	{ "rcpt", cmd_rcpt, 0 },
-	{ "data", cmd_data, 0 },
+	{ "data", cmd_data, VERB_NO_PIPELINE },
 	{ "bdat", cmd_bdat, 0 },
 	{ "rset", cmd_rset, VERB_IS_JUNK },
 	{ "noop", cmd_noop, VERB_IS_JUNK },
@@ -93,15 +93,21 @@ static void handle_unknown(struct session *s, struct span line, struct span word
 	}
 }
 
-/* A client that may not pipeline at all, and did: postconf(5) smtpd_forbid_unauth_pipelining. */
+/* The client did not wait for a reply: postconf(5) smtpd_forbid_unauth_pipelining. */
+static void end_out_of_step(struct session *s)
+{
+	log_info("improper command pipelining after %s from %s", s->where, client_text(s));
+	reply_quietly(s, "554 5.5.0 Error: SMTP protocol synchronization");
+	s->must_close = true;
+}
+
+/* A client that may not pipeline at all, and did. */
 static bool is_out_of_step(struct session *s)
 {
 	if (!conf->smtpd_forbid_unauth_pipelining || (s->is_esmtp && s->may_pipeline) ||
 	    stream_buffered(&s->stream).n == 0)
 		return false;
-	log_info("improper command pipelining after %s from %s", s->where, client_text(s));
-	reply_quietly(s, "554 5.5.0 Error: SMTP protocol synchronization");
-	s->must_close = true;
+	end_out_of_step(s);
 	return true;
 }
 
@@ -156,6 +162,12 @@ static void handle(struct session *s, struct span line)
 		where[i] = i < word.n ? ascii_upper(word.p[i]) : '\0';
 	s->where = where;
 	s->tried[index]++;
+	/* RFC 2920 3.1: nobody may speak on before the reply, unless the words are not his own. */
+	if (conf->smtpd_forbid_unauth_pipelining && (verb->flags & VERB_NO_PIPELINE) != 0 &&
+	    stream_buffered(&s->stream).n > 0) {
+		end_out_of_step(s);
+		return;
+	}
 	if ((verb->flags & VERB_IS_JUNK) != 0 && ++s->junk > conf->smtpd_junk_command_limit)
 		s->errors++;
 	rest = rest.n > 0 ? span_from(rest, 1) : rest;

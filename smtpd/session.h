@@ -115,7 +115,6 @@ struct verb {
 enum verb_flag {
 	VERB_IS_JUNK = 1 << 0,     /* counts against smtpd_junk_command_limit */
 	VERB_NO_PIPELINE = 1 << 1, /* must be the last of a group: RFC 2920 3.1 */
-	VERB_IS_LOGGED = 1 << 2,
 };
 
 /* commands.c: the loop from the greeting to the end. */
