@@ -8,6 +8,7 @@
 #   make probe          what a daemon that was taken over can do (as root)
 #   make soak, powercut, faults, diskfull   nothing is lost whatever fails; N= for the length
 #   make unit, style, fuzz (T=seconds), fuzz-replay, conformance (ARGS="test_smtpd.py -k bdat")
+#   make attack         hostile peers and users (ARGS as above)
 #   make install        into $(DESTDIR)$(prefix); make users makes the accounts
 #
 # STRICT=1 makes warnings errors, SAN=1 builds with ASan and UBSan, CC=clang works as well.
@@ -81,7 +82,7 @@ PROGRAMS := $(addprefix $(BUILD)/bin/,$(DAEMONS) $(COMMANDS))
 LIBRARY := $(BUILD)/libpostern.a
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
 
-.PHONY: all bench clean unit style fuzz fuzz-replay check check-long fresh conformance \
+.PHONY: all bench clean unit style fuzz fuzz-replay check check-long fresh conformance attack \
 	probe demo demo-stop install users
 all: $(PROGRAMS) build/man/man5/postconf.5
 
@@ -207,6 +208,9 @@ diskfull: all
 
 conformance: all
 	@MAKE='$(MAKE)' SAN=$(SAN) CC='$(CC)' tests/conformance/installed $(ARGS)
+
+attack: all
+	@MAKE='$(MAKE)' SAN=$(SAN) CC='$(CC)' tests/attack/installed $(ARGS)
 
 # Beside Debian's Postfix, rounds interleaved: "make bench S=S1a,S3 N=3".
 bench: all
