@@ -237,5 +237,6 @@ def test_U12(mta):
     assert names - SHELL_SETS <= ALLOWED, names
     blocked, = [line for line in lines if line.startswith("SigBlk")]
     ignored, = [line for line in lines if line.startswith("SigIgn")]
-    assert int(blocked.split()[1], 16) == 0 and int(ignored.split()[1], 16) == 0
+    # Signals 32 and 33 are the C library's own, which its posix_spawn() ignores.
+    assert int(blocked.split()[1], 16) == 0 and int(ignored.split()[1], 16) & ~0x180000000 == 0
     assert lines[-1] == "0"
