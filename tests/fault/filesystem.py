@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 from harness import skip
-from mta import TMP
+from mta import TMP, poll
 
 EXT4_IOC_SHUTDOWN = 0x8004587D
 WITHOUT_JOURNAL_FLUSH = 2
@@ -55,10 +55,10 @@ class FileSystem:
             run("mount", "--bind", self.top / name, place)
 
     def unmount(self) -> None:
-        """Unmounts it; nothing may use it."""
-        for place in self.places.values():
-            run("umount", place)
-        run("umount", self.top)
+        """Unmounts it, once what used it has ended: a killed process takes a moment to go."""
+        for place in (*self.places.values(), self.top):
+            poll(lambda: subprocess.run(["umount", str(place)], capture_output=True).returncode == 0,
+                 20, f"{place} to be unmounted")
 
     def shut_down(self) -> None:
         """From here on every access fails, and what is not on the disk never gets there."""
