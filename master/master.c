@@ -506,6 +506,10 @@ static void report_start(const char *error)
 static void let_go(void)
 {
 	units_close_sockets();
+	/* Before the lock: the next master's socket has the same name. */
+	event_unwatch(&state.control_watch);
+	sockets_mark(&state.control_sockets);
+	sockets_sweep(&state.control_sockets);
 	if (state.lock_fd >= 0)
 		(void)close(state.lock_fd);
 	state.lock_fd = -1;
@@ -519,8 +523,6 @@ static void finish(void)
 		if (state.controls[i].waits_for_end)
 			answer(&state.controls[i], 0, "");
 	report_start("stopped while starting\n");
-	sockets_mark(&state.control_sockets);
-	sockets_sweep(&state.control_sockets);
 	event_stop();
 }
 

@@ -88,7 +88,9 @@ def test_master_killed(slow):
     instance, host = slow
     with instance.smtp() as client:
         client.ehlo()
-        os.kill(master(instance), signal.SIGKILL)
+        pid = master(instance)
+        os.kill(pid, signal.SIGKILL)
+        poll(lambda: not os.path.exists(f"/proc/{pid}"))
         instance.start()
         client.cmd("NOOP", 250)
     delivered_once(instance, host)
