@@ -13,21 +13,19 @@
 #include "smtpd/check.h"
 
 /* A message may begin: everything before it was in order. */
-static bool may_begin(struct session *s, const char *verb)
+static bool may_begin(struct session *s)
 {
 	if (!s->mail.is_open) {
 		reply(s, "503 5.5.1 Error: need MAIL command");
 		return false;
 	}
 	if (s->mail.rcpt_count == 0) {
-		if (s->may_pipeline || s->mail.rcpts_refused > 0 || s->protocol == NULL ||
-		    s->is_esmtp)
+		if (s->mail.rcpts_refused > 0 || s->protocol == NULL || s->is_esmtp)
 			reply(s, "554 5.5.1 Error: no valid recipients");
 		else
 			reply(s, "503 5.5.1 Error: need RCPT command");
 		return false;
 	}
-	(void)verb;
 	return true;
 }
 
@@ -153,7 +151,7 @@ void cmd_data(struct session *s, struct span arguments)
 		reply(s, "503 5.5.1 Error: DATA after BDAT");
 		return;
 	}
-	if (!may_begin(s, "DATA"))
+	if (!may_begin(s))
 		return;
 	if (span_trim(arguments).n > 0) {
 		reply(s, "501 5.5.4 Syntax: DATA");

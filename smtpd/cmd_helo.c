@@ -61,7 +61,7 @@ static bool take_name(struct session *s, struct span name, const char *verb, boo
 {
 	name = span_trim(name);
 	if (name.n == 0) {
-		reply(s, "501 %sSyntax: %s hostname", is_esmtp ? "" : "", verb);
+		reply(s, "501 Syntax: %s hostname", verb);
 		return false;
 	}
 	if (name.n > HELO_MAX) {

@@ -415,15 +415,9 @@ enum verdict restrict_permit(struct check *check, const struct restriction *rest
 
 enum verdict restrict_reject(struct check *check, const struct restriction *restriction)
 {
-	static const char *const status[] = { [SUBJECT_CLIENT] = "5.7.1", [SUBJECT_HELO] = "5.7.1",
-					      [SUBJECT_SENDER] = "5.7.1", [SUBJECT_RCPT] = "5.7.1",
-					      [SUBJECT_DATA] = "5.7.1",
-					      [SUBJECT_END_OF_DATA] = "5.7.1",
-					      [SUBJECT_ETRN] = "5.7.1" };
-	enum subject subject = restriction_subject(check);
-
 	(void)restriction;
-	return check_reject(check, subject, conf->reject_code, status[subject], "Access denied");
+	return check_reject(check, restriction_subject(check), conf->reject_code, "5.7.1",
+			    "Access denied");
 }
 
 enum verdict restrict_defer(struct check *check, const struct restriction *restriction)

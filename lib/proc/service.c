@@ -71,6 +71,11 @@ static int extra_number(const char *name, int fallback)
 	return span_u64(span_of(extra(name)), 0x7fffffff, &value) ? (int)value : fallback;
 }
 
+const char *service_queue_place(void)
+{
+	return service.is_chrooted ? "/" : service.queue_directory;
+}
+
 /* "listeners" is "6 smtpd 7 @public ..." */
 static void load_listeners(void)
 {

@@ -82,6 +82,9 @@ struct service {
 
 extern struct service service;
 
+/* The queue directory as this process sees it once it is jailed. Borrowed for good. */
+const char *service_queue_place(void);
+
 /* main() of every daemon. */
 int service_main(int argc, char **argv, const struct service_program *program);
 

@@ -87,7 +87,7 @@ static void prepare(void)
 
 static void start(void)
 {
-	const char *place = service.is_chrooted ? "/" : service.queue_directory;
+	const char *place = service_queue_place();
 
 	if (!queue_dirs_open(&dirs, place))
 		fatal("open the queue directories in %s: %s", service.queue_directory,
