@@ -38,6 +38,7 @@
 #include "master/unit.h"
 #include "proc/service.h"
 
+enum { LOCK_TRIES = 5, LOCK_TRY_MS = 10 };
 enum { STOP_SECONDS = 6, START_PATIENCE_MS = 5000, LOG_PIPE_BYTES = 1024 * 1024, CONTROL_CLIENTS = 8 };
 
 /* Somebody at the control socket: waits for the answer to a reload or stop. */
@@ -53,6 +54,7 @@ static struct {
 	struct unit_pipes pipes;
 	char secret[33];
 	int ready_fd; /* -w: the foreground process waits at the other end; -1 */
+	const char *start_error; /* what it is to hear there */
 	int lock_fd;  /* pid file */
 	struct event_fd signals, control_watch;
 	struct socket_set control_sockets;
@@ -510,8 +512,11 @@ static void let_go(void)
 	event_unwatch(&state.control_watch);
 	sockets_mark(&state.control_sockets);
 	sockets_sweep(&state.control_sockets);
-	if (state.lock_fd >= 0)
+	if (state.lock_fd >= 0) {
+		/* Closing alone leaves the lock to a child that is not yet at its exec. */
+		(void)flock(state.lock_fd, LOCK_UN);
 		(void)close(state.lock_fd);
+	}
 	state.lock_fd = -1;
 }
 
@@ -522,21 +527,21 @@ static void finish(void)
 	for (size_t i = 0; i < CONTROL_CLIENTS; i++)
 		if (state.controls[i].waits_for_end)
 			answer(&state.controls[i], 0, "");
-	report_start("stopped while starting\n");
+	report_start(state.start_error != NULL ? state.start_error
+					       : "postern: error: stopped while starting\n");
 	event_stop();
 }
 
-/* A service that cannot even start is told to who waits for the start, and nothing is left. */
+/* A service that cannot even start: who waits hears of it when nothing is left of the start. */
 static void give_up_start(const struct unit *unit)
 {
-	char text[512];
-
-	(void)snprintf(text, sizeof(text),
-		       "postern: the service %s (%s) cannot start; the log says why\n",
-		       unit->wanted.name, unit->wanted.program);
-	log_error("the service %s (%s) cannot start: giving up", unit->wanted.name,
-		  unit->wanted.program);
-	report_start(text);
+	if (state.start_error == NULL) {
+		state.start_error = mem_printf(
+			"postern: error: the service %s (%s) cannot start; the log says why\n",
+			unit->wanted.name, unit->wanted.program);
+		log_error("the service %s (%s) cannot start: giving up", unit->wanted.name,
+			  unit->wanted.program);
+	}
 	begin_stop(true);
 }
 
@@ -663,8 +668,12 @@ static bool lock_pid_file(const char *queue_directory)
 	if (state.lock_fd < 0)
 		fatal("open %s: %s", path, strerror(errno));
 	free(path);
-	if (flock(state.lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return false;
+	/* "postern status" looks by taking the lock for a moment. */
+	for (int i = 0; flock(state.lock_fd, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (i == LOCK_TRIES)
+			return false;
+		(void)poll(NULL, 0, LOCK_TRY_MS);
+	}
 	(void)snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
 	if (ftruncate(state.lock_fd, 0) < 0 || write(state.lock_fd, pid, strlen(pid)) < 0)
 		fatal("write pid file: %s", strerror(errno));
@@ -733,10 +742,11 @@ static void start_services(void)
 	if (!apply_config(state.config, &error)) {
 		log_error("%s", buf_str(&error));
 		(void)buf_char(&error, '\n');
-		report_start(buf_str(&error));
-		(void)fprintf(stderr, "postern: %s", buf_str(&error));
+		(void)fprintf(stderr, "postern: error: %s", buf_str(&error));
 		state.is_stopping = true;
 		units_kill();
+		let_go();
+		report_start(mem_printf("postern: error: %s", buf_str(&error)));
 		exit(1);
 	}
 	buf_done(&error);
@@ -771,7 +781,7 @@ int main(int argc, char **argv)
 	if (in_background)
 		go_background();
 	if (!lock_pid_file(state.config->queue_directory)) {
-		report_start("the mail system is already running\n");
+		report_start("postern: error: the mail system is already running\n");
 		return 1;
 	}
 	make_pipes();

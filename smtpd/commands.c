@@ -280,6 +280,8 @@ void session_run(struct session *s)
 		run_commands(s);
 	(void)stream_flush(&s->stream);
 	session_reset_mail(s);
+	/* Before the log line: who reads it may connect, and this session counts no longer. */
+	handover_end(s);
 	log_end(s);
 	notice_end(s);
 }

@@ -92,7 +92,6 @@ static void serve(int fd, const char *client)
 	/* The front has a copy of the socket: closing ours would not tell the client. */
 	(void)shutdown(fd, SHUT_WR);
 	stream_hangup(&session.stream);
-	handover_end(&session);
 }
 
 int main(int argc, char **argv)

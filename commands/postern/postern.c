@@ -85,7 +85,7 @@ static bool is_running(void)
 {
 	char *path = mem_printf("%s/pid/master.pid", conf->queue_directory);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	bool is_locked = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+	bool is_locked = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 
 	if (fd >= 0)
 		(void)close(fd);
