@@ -21,7 +21,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -35,6 +34,7 @@
 #include "conf/conf.h"
 #include "master/config.h"
 #include "master/notify.h"
+#include "master/secret.h"
 #include "master/sockets.h"
 #include "master/unit.h"
 #include "proc/service.h"
@@ -53,7 +53,7 @@ static struct {
 	const char *directory;
 	struct config *config;
 	struct unit_pipes pipes;
-	char secret[33];
+	char secret[SECRET_SIZE];
 	int ready_fd; /* -w: the foreground process waits at the other end; -1 */
 	const char *start_error; /* what it is to hear there */
 	int lock_fd;  /* pid file */
@@ -136,7 +136,6 @@ static int make_snapshot(struct wanted *wanted, const char *listeners)
 	set_text(snapshot, "single_uid", config->is_single_uid ? "yes" : "no");
 	set_text(snapshot, "chroot", config_is_chrooted(entry) ? "yes" : "no");
 	set_number(snapshot, "maxproc", config_maxproc(config, entry));
-	set_number(snapshot, "results_fd", 7);
 	if (wanted->is_log)
 		set_number(snapshot, "log_fd", 6);
 	if (strcmp(wanted->program, "bounce") == 0)
@@ -645,18 +644,12 @@ static void watch_signals(void)
 
 static void make_pipes(void)
 {
-	unsigned char random[16];
-	int log_pipe[2], results[2];
+	int log_pipe[2];
 
-	if (pipe2(log_pipe, O_CLOEXEC | O_NONBLOCK) < 0 ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, results) < 0)
+	if (pipe2(log_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
 		fatal("pipe: %s", strerror(errno));
 	(void)fcntl(log_pipe[1], F_SETPIPE_SZ, LOG_PIPE_BYTES);
-	state.pipes = (struct unit_pipes){ log_pipe[0], log_pipe[1], results[0], results[1] };
-	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
-		fatal("getrandom: %s", strerror(errno));
-	for (size_t i = 0; i < sizeof(random); i++)
-		(void)snprintf(state.secret + 2 * i, 3, "%02x", random[i]);
+	state.pipes = (struct unit_pipes){ log_pipe[0], log_pipe[1] };
 }
 
 /* One master for a queue: the lock on its pid file says so. False when there is one already. */
@@ -785,6 +778,7 @@ int main(int argc, char **argv)
 		report_start("postern: error: the mail system is already running\n");
 		return 1;
 	}
+	secret_load(state.config->queue_directory, state.secret);
 	make_pipes();
 	log_open(mem_printf("%s/master", *conf->syslog_name != '\0' ? conf->syslog_name : "postfix"),
 		 state.pipes.log_write);

@@ -156,22 +156,18 @@ NORETURN static void exec_program(struct unit *unit, int snapshot, int channel)
 {
 	struct service_socket *s;
 	int high[3] = { move_high(snapshot), move_high(channel), move_high(all.pipes.log_write) };
-	int extra[2] = { -1, -1 }, target = FIRST_LISTENER_FD;
+	int log_read = unit->wanted.is_log ? move_high(all.pipes.log_read) : -1;
+	int target = FIRST_LISTENER_FD;
 	sigset_t none;
 
-	if (unit->wanted.is_log)
-		extra[0] = move_high(all.pipes.log_read);
-	extra[1] = move_high(strcmp(unit->wanted.program, "qmgr") == 0 ? all.pipes.results_read
-								       : all.pipes.results_write);
 	LIST_FOR(item, &unit->wanted.sockets.sockets) {
 		s = CONTAINER_OF(item, struct service_socket, link);
 		place_fd(move_high(s->fd), target++);
 	}
 	for (int i = 0; i < 3; i++)
 		place_fd(high[i], 3 + i);
-	if (extra[0] >= 0)
-		place_fd(extra[0], 6);
-	place_fd(extra[1], 7);
+	if (log_read >= 0)
+		place_fd(log_read, 6);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)setsid();

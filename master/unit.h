@@ -61,7 +61,6 @@ struct unit {
 /* Descriptors that master shares out. */
 struct unit_pipes {
 	int log_read, log_write;
-	int results_read, results_write;
 };
 
 /* Sets what all generations get, and who is told when a state has changed. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Who talks to qmgr: cleanup tells of new messages; postqueue, showq and flush ask for a flush
- * or a list; postsuper asks qmgr to let go of a message before it touches the file. What each
- * may ask follows from the socket it came by and, for postsuper, from its user id.
+ * or a list; postsuper asks qmgr to let go of a message before it touches the file; an agent that
+ * found an earlier qmgr gone says its result. What each may ask follows from the socket it came
+ * by and, for postsuper, from its user id.
  */
 
 #include <errno.h>
@@ -18,7 +19,7 @@
 #include "qmgr/qmgr.h"
 #include "queue/verbs.h"
 
-enum client_kind { CLIENT_HINTS, CLIENT_SERVICE, CLIENT_PUBLIC, CLIENT_SUPER };
+enum client_kind { CLIENT_HINTS, CLIENT_AGENT, CLIENT_SERVICE, CLIENT_PUBLIC, CLIENT_SUPER };
 
 struct client {
 	struct list link;
@@ -35,15 +36,15 @@ static int placeholder; /* what `taken` maps ids to */
 /* Which client may ask what. */
 static const struct {
 	enum queue_verb verb;
-	bool may[4]; /* by enum client_kind */
+	bool may[5]; /* by enum client_kind */
 } permits[] = {
-	/*                       HINTS  SERVICE PUBLIC SUPER */
-	{ QUEUE_FLUSH_ALL,    { false, false, true, true } },
-	{ QUEUE_FLUSH_ONE,    { false, true, true, true } },
-	{ QUEUE_SCAN,         { false, true, true, true } },
-	{ QUEUE_LET_GO,       { false, false, false, true } },
-	{ QUEUE_TAKE,         { false, false, false, true } },
-	{ QUEUE_LIST_ACTIVE,  { false, true, false, true } },
+	/*                       HINTS  AGENT  SERVICE PUBLIC SUPER */
+	{ QUEUE_FLUSH_ALL,    { false, false, false, true, true } },
+	{ QUEUE_FLUSH_ONE,    { false, false, true, true, true } },
+	{ QUEUE_SCAN,         { false, false, true, true, true } },
+	{ QUEUE_LET_GO,       { false, false, false, false, true } },
+	{ QUEUE_TAKE,         { false, false, false, false, true } },
+	{ QUEUE_LIST_ACTIVE,  { false, false, true, false, true } },
 };
 
 static bool is_permitted(const struct client *client, uint32_t verb)
@@ -175,12 +176,27 @@ static void on_kick(struct span letters)
 
 /* ---- connections ---- */
 
+/* An agent whose qmgr has gone. False: it has to say it again, or has no business here. */
+static bool take_result(struct client *client, const struct msg_deliver_result *result)
+{
+	struct msg_deliver_taken taken = { .token = result->token };
+
+	if (!results_take_late(result))
+		return false;
+	return !result->is_final ||
+	       IPC_SEND(&client->channel, deliver_taken, &taken, -1, clock_in_ms(0)) == IPC_OK;
+}
+
 static bool on_packet(struct client *client)
 {
 	struct msg_queue_command command;
 	struct msg_service_event event;
+	struct msg_deliver_result result;
 	struct msg_queue_new hint;
 
+	if (client->kind == CLIENT_AGENT)
+		return IPC_GET(&client->channel, deliver_result, &result) &&
+		       take_result(client, &result);
 	if (client->kind == CLIENT_HINTS) {
 		char id[QUEUE_ID_MAX];
 
@@ -233,8 +249,10 @@ static enum client_kind kind_of(int fd, const char *name)
 
 	if (strcmp(name, "cleanup") == 0)
 		return CLIENT_HINTS;
-	if (strcmp(name, SERVICE_PUBLIC) != 0)
+	if (strcmp(name, "flush") == 0 || strcmp(name, "showq") == 0)
 		return CLIENT_SERVICE;
+	if (strcmp(name, SERVICE_PUBLIC) != 0)
+		return CLIENT_AGENT;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
 	    (peer.uid == 0 || peer.uid == geteuid()))
 		return CLIENT_SUPER;

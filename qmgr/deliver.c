@@ -189,10 +189,11 @@ bool deliver_start(struct entry *entry)
 	status = send_request(entry, connection, fd);
 	(void)close(fd);
 	if (status != IPC_OK) {
+		bool was_used = connection->is_used;
+
 		connection_close(connection);
-		if (!entry->is_retried) {
-			/* An idle agent may just have gone. */
-			entry->is_retried = true;
+		if (was_used) {
+			/* That agent has just gone; another one is asked. */
 			schedule_unpick(entry);
 			return true;
 		}
@@ -202,5 +203,6 @@ bool deliver_start(struct entry *entry)
 	entry->connection = connection;
 	connection->entry = entry;
 	connection->last_hash = hash;
+	connection->is_used = true;
 	return true;
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The end of qmgr. Results of deliveries go through a socket that master holds; while there is
- * a master, the next qmgr finds them there. When master stops or has died they would be lost, and
- * mail would be delivered twice: then this qmgr waits for them, and a lock keeps the next one
- * from the queue meanwhile.
+ * The end of qmgr. Where another qmgr follows, agents tell that one what became of the deliveries
+ * under way. When master stops or has died nobody might: then this qmgr waits for them, and a lock
+ * keeps the next one from the queue meanwhile.
  */
 
 #include <errno.h>

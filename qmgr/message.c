@@ -71,8 +71,7 @@ static void save_corrupt(const char *id, enum queue_dir dir)
  * Opens, locks and reads a file. The exclusive lock fails while its writer or an agent of an
  * earlier qmgr has the file; once it is ours a shared one is enough, which agents get as well.
  */
-static enum activate open_file(const char *id, enum queue_dir dir, bool is_new,
-			       struct queue_file *file)
+static enum activate open_file(const char *id, enum queue_dir dir, struct queue_file *file)
 {
 	int fd = queue_open_in(&queue_dirs, dir, id, O_RDONLY);
 
@@ -86,9 +85,6 @@ static enum activate open_file(const char *id, enum queue_dir dir, bool is_new,
 		log_debug("%s: skipped, still being delivered", id);
 		return ACTIVATE_BUSY;
 	}
-	/* An agent sends its results before it gives up the lock: they count first. */
-	if (!is_new)
-		results_drain();
 	switch (queue_read_open(file, fd)) {
 	case QUEUE_GOOD:
 		break;
@@ -303,7 +299,7 @@ int message_take_fd(struct message *message)
 	return fd;
 }
 
-enum activate message_activate(const char *id, enum queue_dir dir, bool is_new)
+enum activate message_activate(const char *id, enum queue_dir dir)
 {
 	struct message *message;
 	struct queue_file file;
@@ -313,7 +309,7 @@ enum activate message_activate(const char *id, enum queue_dir dir, bool is_new)
 		return ACTIVATE_OK;
 	if (messages_are_full())
 		return ACTIVATE_FULL;
-	result = open_file(id, dir, is_new, &file);
+	result = open_file(id, dir, &file);
 	if (result != ACTIVATE_OK)
 		return result;
 	message = message_new(id, dir);

@@ -50,8 +50,6 @@ static void start(void)
 		fatal("open the queue directories in %s: %s", service.queue_directory,
 		      strerror(errno));
 	ending_wait_for_other();
-	/* What was delivered under an earlier qmgr is known before any file is looked at. */
-	results_start();
 	scan_start();
 	event_at(&scan_timer, clock_in_ms(0), on_scan_time);
 }

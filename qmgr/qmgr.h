@@ -138,11 +138,8 @@ extern size_t rcpts_in_memory;
 
 enum activate { ACTIVATE_OK, ACTIVATE_BUSY, ACTIVATE_GONE, ACTIVATE_FULL };
 
-/*
- * Makes a message active: opens, checks and locks the file, loads recipients. `is_new`: its
- * writer just told of it, so no agent had it before.
- */
-enum activate message_activate(const char *id, enum queue_dir dir, bool is_new);
+/* Makes a message active: opens, checks and locks the file, loads recipients. */
+enum activate message_activate(const char *id, enum queue_dir dir);
 bool messages_are_full(void);
 
 /* Loads the next portion when it is time to; ends the message when nothing is left. */
@@ -177,6 +174,7 @@ struct connection {
 	struct event_timer idle_timer;
 	struct entry *entry;  /* what its agent has; NULL: idle */
 	uint64_t last_hash;   /* of the destination it served before */
+	bool is_used;         /* it served one: its agent may have ended since */
 };
 
 struct transport {
@@ -285,7 +283,6 @@ struct entry {
 	struct list busy_link;         /* in message->busy_entries */
 	char hop_status[DSN_STATUS_SIZE];
 	char *hop_reason;
-	bool is_retried; /* once, since an idle agent had gone */
 };
 
 /* Waiting entries of one job for one destination; gone when there are none. */
@@ -340,8 +337,14 @@ bool deliver_start(struct entry *entry);
 
 /* ---- results.c ---- */
 
-void results_start(void);
-void results_drain(void);
+/* A result over the connection of a delivery of this process. */
+void results_take(struct connection *connection, const struct msg_deliver_result *result);
+
+/*
+ * A result for a delivery that an earlier qmgr had started, whose agent found that one gone. True
+ * when it is written down; false when it cannot be, or the delivery was not ours.
+ */
+MUST_USE bool results_take_late(const struct msg_deliver_result *result);
 
 /* An agent has gone without a result. */
 void results_on_crash(struct entry *entry);
@@ -398,7 +401,7 @@ void scan_resume(void);
 /* ---- ending.c: the end of qmgr itself ---- */
 
 /*
- * Ends the process: at once when another qmgr follows, which gets the results of what is under
+ * Ends the process: at once when another qmgr follows, which is told the results of what is under
  * way; else when they are there, and until then no delivery is started.
  */
 void ending_start(bool has_successor);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Results of deliveries, from the socket that master keeps open. They say what became of each
- * recipient; only recipients that were part of the delivery with that token count. Results of
- * deliveries that an earlier qmgr had started are applied to the file at once.
+ * Results of deliveries: what became of each recipient. Only recipients that were part of the
+ * delivery with that token count. Results of deliveries that an earlier qmgr had started come
+ * from agents that found it gone; they are applied to the file at once.
  */
 
 #include <errno.h>
@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -18,9 +17,6 @@
 #include "qmgr/qmgr.h"
 #include "queue/envelope.h"
 #include "queue/outcomes.h"
-
-static struct ipc_channel results = { .fd = -1, .passed_fd = -1 };
-static struct event_fd results_watch;
 
 /* Which log an outcome goes to, if any; a success report is wanted by NOTIFY=SUCCESS. */
 static bool log_of(const struct msg_outcome *outcome, enum queue_dir *ret_log)
@@ -108,9 +104,6 @@ static void end_delivery(struct entry *entry)
 			outcomes_defer(entry->portion, rcpt, "4.3.0",
 				       "unknown mail transport error");
 	}
-	if (entry->connection != NULL)
-		connection_release(entry->connection);
-	entry->connection = NULL;
 	if (entry->hop_reason != NULL)
 		destination_on_trouble(destination, entry->hop_status, entry->hop_reason);
 	else
@@ -183,55 +176,51 @@ static bool names_rcpts(const struct queue_file *file, struct span outcomes)
 	return true;
 }
 
-static void on_late_result(const char *id, const struct msg_deliver_result *result)
+bool results_take_late(const struct msg_deliver_result *result)
 {
+	char id[QUEUE_ID_MAX];
 	struct queue_file file;
 	enum queue_dir dir;
+	bool is_done;
 	int fd;
 
+	if (!queue_id_is_valid(result->queue_id)) {
+		log_warn("result without a queue id: ignored");
+		return false;
+	}
+	(void)snprintf(id, sizeof(id), "%.*s", SPAN_ARG(result->queue_id));
 	if (!deliver_token_is_good(id, result->token)) {
 		log_warn("%s: result with a token that is not ours: ignored", id);
-		return;
+		return false;
 	}
 	fd = queue_open_message(&queue_dirs, id, O_RDWR, &dir);
+	/* Said twice: the qmgr that took it went before it could say so. */
+	if (fd < 0 && errno == ENOENT)
+		return true;
 	if (fd < 0 || queue_read_open(&file, fd) != QUEUE_GOOD) {
 		log_warn("%s: late result: %s", id, strerror(errno));
-		return;
+		return false;
 	}
-	if (!names_rcpts(&file, result->outcomes) ||
-	    !apply_late(file.fd, id, result->outcomes))
+	is_done = names_rcpts(&file, result->outcomes) && apply_late(file.fd, id, result->outcomes);
+	if (!is_done)
 		log_warn("%s: late result cannot be applied: %s", id, strerror(errno));
 	queue_read_close(&file);
 	if (result->is_final)
 		scan_incoming_later();
+	return is_done;
 }
 
-/* ---- the socket ---- */
+/* ---- from an agent ---- */
 
-static struct entry *find_entry(const struct message *message, uint64_t token)
+void results_take(struct connection *connection, const struct msg_deliver_result *result)
 {
-	LIST_FOR(item, &message->busy_entries) {
-		struct entry *entry = CONTAINER_OF(item, struct entry, busy_link);
+	struct msg_deliver_taken taken = { .token = result->token };
+	struct entry *entry = connection->entry;
 
-		if (entry->token == token)
-			return entry;
-	}
-	return NULL;
-}
-
-static void on_result(const struct msg_deliver_result *result)
-{
-	struct message *message = htab_get(&messages, result->queue_id);
-	struct entry *entry = message != NULL ? find_entry(message, result->token) : NULL;
-	char id[QUEUE_ID_MAX];
-
-	if (result->queue_id.n >= QUEUE_ID_MAX || !queue_id_is_valid(result->queue_id)) {
-		log_warn("result without a queue id: ignored");
-		return;
-	}
-	(void)snprintf(id, sizeof(id), "%.*s", SPAN_ARG(result->queue_id));
-	if (entry == NULL) {
-		on_late_result(id, result);
+	if (entry == NULL || entry->token != result->token ||
+	    !span_is(result->queue_id, entry->job->message->id)) {
+		log_warn("transport %s: result of a delivery that was not asked for",
+			 connection->transport->name);
 		return;
 	}
 	take_outcomes(entry, result->outcomes);
@@ -240,39 +229,12 @@ static void on_result(const struct msg_deliver_result *result)
 			       SPAN_ARG(result->hop_status));
 		entry->hop_reason = mem_dup(result->hop_reason);
 	}
-	if (result->is_final)
-		end_delivery(entry);
-	else
-		outcomes_send(message);
-}
-
-void results_drain(void)
-{
-	struct msg_deliver_result result;
-	enum ipc_status status;
-
-	while ((status = ipc_recv(&results, clock_in_ms(0))) == IPC_OK) {
-		if (IPC_GET(&results, deliver_result, &result))
-			on_result(&result);
-		else
-			log_warn("malformed message on the results socket");
-	}
-	if (status != IPC_TIMEOUT)
-		fatal("the results socket is closed: %s", strerror(errno));
-}
-
-static void on_readable(struct event_fd *watch, unsigned events)
-{
-	(void)watch;
-	(void)events;
-	results_drain();
-}
-
-void results_start(void)
-{
-	if (service.results_fd < 0)
-		fatal("master gave no results socket");
-	ipc_attach(&results, service.results_fd);
-	results_drain();
-	event_watch(&results_watch, results.fd, EPOLLIN, on_readable);
+	if (!result->is_final)
+		return;
+	entry->connection = NULL;
+	connection->entry = NULL;
+	end_delivery(entry);
+	/* Not before: until then the agent is the one that knows. An agent that has gone has said it. */
+	(void)!IPC_SEND(&connection->channel, deliver_taken, &taken, -1, clock_in_ms(0));
+	connection_release(connection);
 }

@@ -132,23 +132,13 @@ static void on_idle_time(struct event_timer *timer)
 }
 
 /*
- * Agents say nothing here: what can be read is the end. When the request was still unread (the
- * agent's service was renewed) another agent gets it; else its results may be on the way.
+ * The agent has gone. When its request was still unread (its service was renewed) another agent
+ * gets it.
  */
-static void on_connection_end(struct event_fd *watch, unsigned events)
+static void on_connection_end(struct connection *connection, bool was_unread)
 {
-	struct connection *connection = CONTAINER_OF(watch, struct connection, watch);
-	char byte;
-	ssize_t size = recv(connection->channel.fd, &byte, 1, MSG_DONTWAIT);
-	bool was_unread = size < 0 && errno == ECONNRESET;
-	struct entry *entry;
+	struct entry *entry = connection->entry;
 
-	(void)events;
-	if (size < 0 && errno == EAGAIN)
-		return;
-	if (connection->entry != NULL && !was_unread)
-		results_drain();
-	entry = connection->entry;
 	if (entry != NULL) {
 		connection->entry = NULL;
 		entry->connection = NULL;
@@ -161,6 +151,28 @@ static void on_connection_end(struct event_fd *watch, unsigned events)
 		schedule_unpick(entry);
 	else if (entry != NULL)
 		results_on_crash(entry);
+}
+
+static void on_readable(struct event_fd *watch, unsigned events)
+{
+	/* One buffer for all: most of a thousand connections are idle. */
+	static struct ipc_channel reader = { .fd = -1, .passed_fd = -1,
+					     .in = BUF_INIT(IPC_PACKET_MAX) };
+	struct connection *connection = CONTAINER_OF(watch, struct connection, watch);
+	struct msg_deliver_result result;
+	enum ipc_status status;
+
+	(void)events;
+	reader.fd = connection->channel.fd;
+	errno = 0;
+	status = ipc_recv(&reader, clock_in_ms(0));
+	if (status == IPC_OK && IPC_GET(&reader, deliver_result, &result)) {
+		results_take(connection, &result);
+	} else if (status != IPC_TIMEOUT) {
+		if (status != IPC_CLOSED)
+			log_warn("transport %s: malformed result", connection->transport->name);
+		on_connection_end(connection, status == IPC_CLOSED && errno == ECONNRESET);
+	}
 }
 
 static void on_retry(struct event_timer *timer)
@@ -197,7 +209,7 @@ static struct connection *open_new(struct transport *transport)
 	connection->transport = transport;
 	list_init(&connection->link);
 	ipc_attach(&connection->channel, fd);
-	event_watch(&connection->watch, fd, EPOLLIN, on_connection_end);
+	event_watch(&connection->watch, fd, EPOLLIN, on_readable);
 	transport->connection_count++;
 	return connection;
 }

@@ -8,10 +8,10 @@
 #include "deliver/delivery.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -23,17 +23,18 @@
 
 enum {
 	REQUEST_LIMIT_MS = 1000,  /* a packet is there at once */
-	REPORT_LIMIT_MS = 3600 * 1000, /* a new qmgr comes long before */
-	OUTCOMES_MAX = 122880,    /* of deliver_result */
+	TAKEN_LIMIT_MS = 600 * 1000, /* a caller that lives takes a result long before */
+	NEXT_QMGR_MS = 60 * 1000, /* how long a result waits for a new qmgr */
+	NEXT_QMGR_PAUSE_MS = 50,
+	PACKET_MAX = 122880,      /* outcomes in one deliver_result */
 	OUTCOME_MAX = 16 * 1024,  /* one encoded outcome is shorter */
+	OUTCOMES_MAX = 64 * 1024 * 1024, /* of one delivery */
 	REASON_MAX = 4096,
 	HOP_REASON_MAX = 2048,
 };
 
 static struct {
 	struct maps *status_filter;
-	struct ipc_channel results;
-	bool has_results;
 } deliver;
 
 void deliver_prepare(const char *title, const char *status_filter)
@@ -186,28 +187,77 @@ static void log_outcome(const struct delivery *delivery, const struct msg_rcpt *
 
 /* ---- to qmgr ---- */
 
-static void send_result(struct delivery *delivery, bool is_final)
+/* As many whole outcomes as one packet holds, taken off `rest`. */
+static struct span next_packet(struct span *rest)
 {
-	struct msg_deliver_result result = {
-		.token = delivery->request.token,
-		.queue_id = delivery->request.queue_id,
-		.hop_status = span_of(delivery->hop_status),
-		.hop_reason = buf_span(&delivery->hop_reason),
-		.is_final = is_final,
-		.outcomes = buf_span(&delivery->outcomes),
-	};
+	struct span packet = { rest->p, 0 };
+	struct msg_outcome outcome;
 
-	struct ipc_channel *to = delivery->answer_to;
+	if (rest->n <= PACKET_MAX)
+		packet.n = rest->n;
+	while (packet.n < rest->n && packet.n <= PACKET_MAX - OUTCOME_MAX) {
+		struct span left = { rest->p + packet.n, rest->n - packet.n };
 
-	if (to == NULL && !deliver.has_results) {
-		ipc_attach(&deliver.results, service.results_fd);
-		deliver.has_results = true;
+		if (!msg_outcome_decode(&left, &outcome))
+			panic("an outcome cannot be read back");
+		packet.n = rest->n - left.n;
 	}
-	/* Without a result it would be delivered again: better to wait for the next qmgr. */
-	if (IPC_SEND(to != NULL ? to : &deliver.results, deliver_result, &result, -1,
-		     clock_in_ms(REPORT_LIMIT_MS)) != IPC_OK)
-		fatal("%s: cannot report the result: %s", delivery->id, strerror(errno));
-	buf_reset(&delivery->outcomes);
+	*rest = (struct span){ rest->p + packet.n, rest->n - packet.n };
+	return packet;
+}
+
+/* All outcomes to who is at the other end; true when they are taken care of there. */
+static bool send_result(const struct delivery *delivery, struct ipc_channel *to,
+			struct clock_mono deadline)
+{
+	struct span rest = buf_span(&delivery->outcomes);
+	struct msg_deliver_taken taken;
+
+	do {
+		struct msg_deliver_result result = {
+			.token = delivery->token,
+			.queue_id = span_of(delivery->id),
+			.hop_status = span_of(delivery->hop_status),
+			.hop_reason = buf_span(&delivery->hop_reason),
+		};
+
+		result.outcomes = next_packet(&rest);
+		result.is_final = rest.n == 0;
+		if (IPC_SEND(to, deliver_result, &result, -1, deadline) != IPC_OK)
+			return false;
+	} while (rest.n > 0);
+	return IPC_EXPECT(to, deliver_taken, &taken, deadline) == IPC_OK &&
+	       taken.token == delivery->token;
+}
+
+/* The qmgr that asked has gone: without the result the next one would deliver again. */
+static void report_to_next(const struct delivery *delivery)
+{
+	struct clock_mono deadline = clock_in_ms(NEXT_QMGR_MS);
+	bool is_taken = false;
+
+	while (!is_taken && !clock_is_past(deadline)) {
+		struct ipc_channel qmgr;
+		int fd = service_connect(conf->queue_service_name, deadline);
+
+		if (fd >= 0) {
+			ipc_attach(&qmgr, fd);
+			is_taken = send_result(delivery, &qmgr, deadline);
+			ipc_close(&qmgr);
+		}
+		if (!is_taken)
+			(void)poll(NULL, 0, NEXT_QMGR_PAUSE_MS);
+	}
+	if (!is_taken)
+		log_warn("%s: no queue manager takes the result: it may be delivered again",
+			 delivery->id);
+}
+
+static void report_result(const struct delivery *delivery)
+{
+	if (!send_result(delivery, delivery->caller, clock_in_ms(TAKEN_LIMIT_MS)) &&
+	    delivery->is_of_qmgr)
+		report_to_next(delivery);
 }
 
 void deliver_report(struct delivery *delivery, const struct msg_rcpt *rcpt,
@@ -240,8 +290,6 @@ void deliver_report(struct delivery *delivery, const struct msg_rcpt *rcpt,
 				    512),
 	};
 
-	if (buf_span(&delivery->outcomes).n + OUTCOME_MAX > OUTCOMES_MAX)
-		send_result(delivery, false);
 	if (!msg_outcome_encode(&delivery->outcomes, &message))
 		panic("%s: an outcome does not fit its limits", delivery->id);
 	buf_done(&text);
@@ -285,8 +333,6 @@ static bool adopt(struct delivery *delivery, struct span outcomes, enum dsn_acti
 		if (!msg_outcome_decode(&rest, &outcome))
 			return false;
 		*ret_action = (enum dsn_action)outcome.action;
-		if (buf_span(&delivery->outcomes).n + OUTCOME_MAX > OUTCOMES_MAX)
-			send_result(delivery, false);
 		if (!msg_outcome_encode(&delivery->outcomes, &outcome))
 			return false;
 	}
@@ -298,6 +344,7 @@ static bool pass_on(struct delivery *delivery, struct ipc_channel *channel,
 		    const struct msg_deliver_request *request, enum dsn_action *ret_action)
 {
 	struct msg_deliver_result result = { .is_final = false };
+	struct msg_deliver_taken taken;
 	bool has_outcome = false;
 
 	if (IPC_SEND(channel, deliver_request, request, delivery->fd, clock_in_ms(PASS_CONNECT_MS)) !=
@@ -310,6 +357,9 @@ static bool pass_on(struct delivery *delivery, struct ipc_channel *channel,
 		if (!adopt(delivery, result.outcomes, ret_action))
 			return has_outcome;
 	}
+	taken.token = result.token;
+	/* Ours now: what it makes of this message is its own matter. */
+	(void)!IPC_SEND(channel, deliver_taken, &taken, -1, clock_in_ms(PASS_CONNECT_MS));
 	return has_outcome;
 }
 
@@ -363,6 +413,7 @@ static bool unpack(struct delivery *delivery)
 			return false;
 	}
 	delivery->id = arena_str(&delivery->arena, delivery->request.queue_id);
+	delivery->token = delivery->request.token;
 	return true;
 }
 
@@ -399,7 +450,7 @@ static bool serve_request(struct ipc_channel *channel, bool is_qmgr,
 			  const struct deliver_agent *agent)
 {
 	struct delivery delivery = { .agent = agent, .handoff = clock_wall_now(),
-				     .answer_to = is_qmgr ? NULL : channel };
+				     .caller = channel, .is_of_qmgr = is_qmgr };
 
 	delivery.fd = ipc_take_fd(channel);
 	buf_init(&delivery.outcomes, OUTCOMES_MAX);
@@ -412,7 +463,7 @@ static bool serve_request(struct ipc_channel *channel, bool is_qmgr,
 	}
 	if (check_file(&delivery))
 		agent->deliver(&delivery);
-	send_result(&delivery, true);
+	report_result(&delivery);
 	forget(&delivery);
 	return true;
 }
@@ -438,19 +489,11 @@ void deliver_serve(int fd, const char *client, const struct deliver_agent *agent
 {
 	struct ipc_channel channel;
 	bool is_qmgr = strcmp(client, "qmgr") == 0;
-	enum ipc_status status;
 
 	ipc_attach(&channel, fd);
 	/* What is not read when the connection ends goes to another agent. */
-	while ((status = next_request(&channel, agent)) == IPC_OK)
+	while (next_request(&channel, agent) == IPC_OK)
 		if (!serve_request(&channel, is_qmgr, agent) || service_worker_must_end())
 			break;
-	if (status == IPC_TIMEOUT) {
-		/* From here on qmgr cannot send; what it has sent is still served. */
-		(void)shutdown(fd, SHUT_RD);
-		while (ipc_recv(&channel, clock_in_ms(0)) == IPC_OK)
-			if (!serve_request(&channel, is_qmgr, agent))
-				break;
-	}
 	ipc_close(&channel);
 }

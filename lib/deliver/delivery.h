@@ -27,6 +27,7 @@ struct delivery {
 	struct queue_header header;
 	int fd; /* the queue file, to be read with queue_read_head() and queue_body_...() */
 	const char *id; /* request.queue_id */
+	uint64_t token;
 	struct msg_rcpt *rcpts;
 	size_t rcpt_count;
 	struct clock_wall handoff; /* when it came here */
@@ -35,7 +36,8 @@ struct delivery {
 
 	/* private */
 	const struct deliver_agent *agent;
-	struct ipc_channel *answer_to; /* NULL: qmgr, over the results socket */
+	struct ipc_channel *caller;
+	bool is_of_qmgr; /* else another agent's, by deliver_pass() */
 	struct buf outcomes;
 	char hop_status[DSN_STATUS_SIZE];
 	struct buf hop_reason;

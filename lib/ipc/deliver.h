@@ -9,12 +9,14 @@
  * its session for that).
  *
  *     qmgr:   deliver_request, with an open descriptor of the queue file that has a shared flock
- *     agent:  deliver_result over the results socket (service.results_fd), which master keeps
- *             open: a result outlives qmgr. One result, or several of which the last is_final.
+ *     agent:  deliver_result, one or several of which the last is_final
+ *     qmgr:   deliver_taken: what follows from the result is in the queue
  *
- * An agent closes the descriptor (and so gives up the lock) after its final result was sent. A
- * connection that closes without a final result is a crash: qmgr defers those recipients. The token is
- * known to this delivery alone. An agent writes the log line of each recipient; it never sees the
+ * An agent keeps the descriptor (and so the lock) until deliver_taken. When qmgr has gone by then,
+ * the agent calls the next one and says the result there: as long as the agent lives, a delivery
+ * is not made twice, whoever else was killed. The token proves to the next qmgr that the delivery
+ * was asked for. A connection that closes without a final result is a crash: qmgr
+ * defers those recipients. An agent writes the log line of each recipient; it never sees the
  * queue, and never changes the file.
  *
  * Recipients that appear in no outcome are taken as deferred by a local fault.

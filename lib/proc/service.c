@@ -31,7 +31,7 @@
 enum { SNAPSHOT_FD = 3, MASTER_FD = 4, LOG_FD = 5 };
 enum { RENEW_DELAY_MS = 300, ACCEPT_PAUSE_MS = 1000 };
 
-struct service service = { .results_fd = -1, .log_fd = -1 };
+struct service service = { .log_fd = -1 };
 
 static struct {
 	const struct service_program *program;
@@ -129,7 +129,6 @@ static void load_place(const struct jail *jail)
 	service.is_single_uid = strcmp(extra("single_uid"), "yes") == 0;
 	service.is_chrooted = strcmp(extra("chroot"), "yes") == 0 && !service.is_single_uid &&
 			      jail->root != JAIL_ROOT_NONE;
-	service.results_fd = extra_number("results_fd", -1);
 	service.log_fd = extra_number("log_fd", -1);
 	self.place.is_single_uid = service.is_single_uid;
 	self.place.may_chroot = service.is_chrooted;

@@ -76,7 +76,6 @@ struct service {
 	int maxproc;                 /* 0: no limit */
 	bool is_chrooted;
 	bool is_single_uid;          /* a private instance of a user: no root, no jail by uid */
-	int results_fd;              /* delivery results (qmgr reads, agents write), or -1 */
 	int log_fd;                  /* postlog: read end of the log pipe, or -1 */
 };
 
