@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "master/config.h"
 #include "master/unit.h"
+#include "proc/command.h"
 #include "proc/service.h"
 
 /* The group that a program has once it is jailed; its directory is for that group alone. */
@@ -80,27 +81,65 @@ static bool want_inet_sockets(struct config *config, struct wanted *wanted,
 				 config_value(config, entry, "known_tcp_ports"), error);
 }
 
-static bool want_unix_sockets(struct config *config, struct wanted *wanted,
-			      const struct master_service *entry, struct buf *error)
+/* Those whose peers are not ours: they expect a stream, wherever the socket stands. */
+static bool speaks_to_others(const struct master_service *entry)
 {
+	return strcmp(entry->command, "spawn") == 0 || strcmp(entry->command, "smtpd") == 0;
+}
+
+/* Where commands ask a service whose name in public/ is a FIFO; see command_connect(). */
+static bool want_socket_beside(struct config *config, struct wanted *wanted, const char *path,
+			       struct buf *error)
+{
+	char *beside = mem_printf("%s" COMMAND_BESIDE_FIFO, path);
+	bool is_made = sockets_want_unix(&wanted->sockets, SOCKET_UNIX, beside, 0666,
+					 config->setgid_gid, SERVICE_PUBLIC, error);
+
+	free(beside);
+	return is_made;
+}
+
+/* What stands at `path` in the queue directory, in private/ or public/. */
+static bool want_at_path(struct config *config, struct wanted *wanted, const char *path,
+			 bool is_public, struct buf *error)
+{
+	struct socket_set *set = &wanted->sockets;
+
+	switch (wanted->entry->type) {
+	case MASTER_UNIX_DGRAM:
+		return sockets_want_unix(set, SOCKET_UNIX_DGRAM, path, 0622, config->setgid_gid,
+					 SERVICE_DGRAM, error);
+	case MASTER_FIFO:
+		return sockets_want_unix(set, SOCKET_FIFO, path, 0622, config->setgid_gid,
+					 SERVICE_FIFO, error) &&
+		       (!is_public || want_socket_beside(config, wanted, path, error));
+	case MASTER_PASS:
+		return sockets_want_unix(set, SOCKET_UNIX_STREAM, path, 0666, (gid_t)-1,
+					 SERVICE_PASS, error);
+	case MASTER_UNIX:
+		if (speaks_to_others(wanted->entry))
+			return sockets_want_unix(set, SOCKET_UNIX_STREAM, path, 0666, (gid_t)-1,
+						 SERVICE_PUBLIC, error);
+		return !is_public || sockets_want_unix(set, SOCKET_UNIX, path, 0666,
+						       config->setgid_gid, SERVICE_PUBLIC, error);
+	case MASTER_INET:
+		break;
+	}
+	return true;
+}
+
+/* The sockets of any service but one of type inet. */
+static bool want_local_sockets(struct config *config, struct wanted *wanted, struct buf *error)
+{
+	const struct master_service *entry = wanted->entry;
 	bool is_public = entry->private_service == MASTER_NO;
 	char *path = mem_printf("%s/%s/%s", config->queue_directory,
 				is_public ? "public" : "private", entry->name);
-	bool is_made;
+	bool is_made = want_at_path(config, wanted, path, is_public, error);
 
-	if (entry->type == MASTER_UNIX_DGRAM)
-		is_made = sockets_want_unix(&wanted->sockets, SOCKET_UNIX_DGRAM, path, 0622,
-					    config->setgid_gid, SERVICE_DGRAM, error);
-	else if (strcmp(entry->command, "spawn") == 0)
-		/* Its peers are not ours: they expect a stream, wherever the socket stands. */
-		is_made = sockets_want_unix(&wanted->sockets, SOCKET_UNIX_STREAM, path, 0666,
-					    (gid_t)-1, SERVICE_PUBLIC, error);
-	else
-		is_made = !is_public ||
-			  sockets_want_unix(&wanted->sockets, SOCKET_UNIX, path, 0666,
-					    config->setgid_gid, SERVICE_PUBLIC, error);
 	free(path);
-	return is_made && want_client_sockets(config, wanted, error);
+	return is_made &&
+	       (speaks_to_others(entry) || want_client_sockets(config, wanted, error));
 }
 
 static void replace(char **text, const char *value)
@@ -169,7 +208,7 @@ static bool want_service(struct config *config, struct master_service *entry, st
 	else if (entry->type == MASTER_INET)
 		is_made = want_inet_sockets(config, wanted, entry, error);
 	else
-		is_made = want_unix_sockets(config, wanted, entry, error);
+		is_made = want_local_sockets(config, wanted, error);
 	if (is_made)
 		sockets_sweep(&wanted->sockets);
 	return is_made;

@@ -67,6 +67,7 @@ int main(int argc, char **argv)
 		.prepare = prepare,
 		.start = start,
 		.on_connection = commands_on_connection,
+		.on_letters = commands_on_letters,
 		.on_wakeup = on_wakeup,
 		.on_drain = ending_start,
 	};
