@@ -52,9 +52,9 @@ static bool kick_fifo(const char *path, struct span request)
 	return is_written;
 }
 
-static bool kick_service(const char *class, const char *service, struct span request)
+static bool kick_service(const char *class, const char *name, struct span request)
 {
-	char *path = mem_printf("%s/%s/%s", conf->queue_directory, class, service);
+	char *path = mem_printf("%s/%s/%s", conf->queue_directory, class, name);
 	struct stat st;
 	bool is_fifo = stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
 	bool is_kicked = is_fifo ? kick_fifo(path, request) : kick_socket(path, request);

@@ -27,6 +27,7 @@
 #include "conf/snapshot.h"
 #include "ipc/channel.h"
 #include "proc/workers.h"
+#include "queue/dirs.h"
 
 enum { SNAPSHOT_FD = 3, MASTER_FD = 4, LOG_FD = 5 };
 enum { RENEW_DELAY_MS = 300, ACCEPT_PAUSE_MS = 1000, LETTERS_MAX = 64, FIRST_ANSWER_S = 30 };
@@ -71,9 +72,11 @@ static int extra_number(const char *name, int fallback)
 	return span_u64(span_of(extra(name)), 0x7fffffff, &value) ? (int)value : fallback;
 }
 
-const char *service_queue_place(void)
+void service_open_queue(struct queue_dirs *dirs)
 {
-	return service.is_chrooted ? "/" : service.queue_directory;
+	if (!queue_dirs_open(dirs, service.is_chrooted ? "/" : service.queue_directory))
+		fatal("open the queue directories in %s: %s", service.queue_directory,
+		      strerror(errno));
 }
 
 /* "listeners" is "6 smtpd 7 @public ..." */

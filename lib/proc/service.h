@@ -87,8 +87,12 @@ struct service {
 
 extern struct service service;
 
-/* The queue directory as this process sees it once it is jailed. Borrowed for good. */
-const char *service_queue_place(void);
+/*
+ * In the jail: opens the directories of the queue, wherever the queue directory is to be seen from
+ * there. A failure is fatal.
+ */
+struct queue_dirs;
+void service_open_queue(struct queue_dirs *dirs);
 
 /* main() of every daemon. */
 int service_main(int argc, char **argv, const struct service_program *program);

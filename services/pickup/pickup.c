@@ -188,8 +188,7 @@ static void on_wakeup(void)
 
 static void start(void)
 {
-	if (!queue_dirs_open(&state.dirs, "."))
-		fatal("open queue directories: %s", strerror(errno));
+	service_open_queue(&state.dirs);
 	on_wakeup();
 }
 
