@@ -24,7 +24,7 @@ static void address_text(const struct sockaddr_storage *from, char addr[ADDR_BYT
 	char text[IP_TEXT_MAX] = "unknown";
 
 	if (ip_from_sockaddr((const struct sockaddr *)from, &ip, &number))
-		ip_text(&ip, text);
+		(void)ip_text(&ip, text);
 	(void)snprintf(addr, ADDR_BYTES, "%s", text);
 	(void)snprintf(port, PORT_BYTES, "%u", number & 0xffff);
 }
