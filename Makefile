@@ -80,11 +80,12 @@ LIBS_postconf := $(LIBS_TABLES) -lcrypto
 
 PROGRAMS := $(addprefix $(BUILD)/bin/,$(DAEMONS) $(COMMANDS))
 LIBRARY := $(BUILD)/libpostern.a
+MADE_PAGES := build/man/man5/postconf.5 $(patsubst %,build/%,$(wildcard man/man8/*.8))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
 
 .PHONY: all bench clean unit style fuzz fuzz-replay check check-long fresh conformance attack \
 	probe demo demo-stop install users
-all: $(PROGRAMS) build/man/man5/postconf.5
+all: $(PROGRAMS) $(MADE_PAGES)
 
 $(BUILD)/probe.mk: build-aux/probe.sh
 	@mkdir -p $(@D)
@@ -119,7 +120,7 @@ $(BUILD)/unit/%: tests/unit/%.c $$(call objects_of,$$(extra_$$*)) $(LIBRARY)
 	@$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -MF $@.d -o $@ $< \
 		$(call objects_of,$(extra_$*)) $(LIBRARY) $(LIBS_TABLES) $(LIBS_BASE)
 
-# ---- the manual: postconf(5) is made from the table of parameters ----
+# ---- the manual: postconf(5), and lists of other pages, are made from the table of parameters ----
 
 $(BUILD)/manual: $(BUILD)/build-aux/manual.o $(SAN_OBJECT) $(LIBRARY)
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_TABLES) $(LIBS_BASE)
@@ -128,6 +129,10 @@ build/man/man5/postconf.5: $(BUILD)/manual
 	@mkdir -p $(@D)
 	@echo '  MAN  $@'
 	@$(BUILD)/manual >$@
+
+build/man/man8/%.8: man/man8/%.8 $(BUILD)/manual
+	@mkdir -p $(@D)
+	@$(BUILD)/manual $< >$@.new && mv -f $@.new $@
 
 unit: $(UNIT_TESTS)
 	tests/unit/run $(UNIT_TESTS)
@@ -245,9 +250,10 @@ install: all
 	for p in $(SETGID_COMMANDS); do \
 		if [ -e $(D)$(sbindir)/$$p ] && chgrp $(SETGID_GROUP) $(D)$(sbindir)/$$p 2>/dev/null; then \
 			chmod 2755 $(D)$(sbindir)/$$p; fi; done
-	install -d $(D)$(mandir)/man1 $(D)$(mandir)/man5
+	install -d $(D)$(mandir)/man1 $(D)$(mandir)/man5 $(D)$(mandir)/man8
 	install -m 644 $(wildcard man/man1/*.1) $(D)$(mandir)/man1
 	install -m 644 $(wildcard man/man5/*.5) build/man/man5/postconf.5 $(D)$(mandir)/man5
+	install -m 644 $(patsubst %,build/%,$(wildcard man/man8/*.8)) $(D)$(mandir)/man8
 	[ -e $(D)$(aliases) ] || install -m 644 conf/aliases $(D)$(aliases)
 	install -m 644 conf/aliases $(D)$(confdir)/aliases.proto
 	for f in main.cf master.cf; do \

@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes postconf(5) to standard output, from the table of parameters. Run by the Makefile.
+ * Writes pages of the manual to standard output, with what the table of parameters says. Run by
+ * the Makefile.
+ *
+ *     manual          postconf(5)
+ *     manual FILE     the page FILE, where a line .\" parameters: PROGRAM... becomes the list of what
+ *                     those programs use
  */
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
+#include "conf/conf.h"
 #include "conf/param.h"
 
 /* Text for roff: nothing in it is a request or an escape. */
@@ -73,6 +81,14 @@ static void put_type(const struct conf_param *param)
 	(void)printf(")\n");
 }
 
+/* Whether all programs, or all but the commands, get the value. */
+static bool is_everybodys(uint32_t who)
+{
+	uint32_t all = (uint32_t)((UINT64_C(1) << CONF_PROGRAM_COUNT) - 1);
+
+	return ((who | 1u << CONF_COMMAND) & all) == all;
+}
+
 static void put_programs(uint32_t who)
 {
 	static const char *const names[] = {
@@ -81,13 +97,10 @@ static void put_programs(uint32_t who)
 #undef NAME
 	};
 	const char *separator = "";
-	uint32_t all = 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		all |= 1u << i;
 	/* Commands see every value, so they say nothing about whose it is. */
 	who &= ~(1u << CONF_COMMAND);
-	if (who == 0 || who == (all & ~(1u << CONF_COMMAND)))
+	if (who == 0 || is_everybodys(who))
 		return;
 	(void)printf(".br\nUsed by: ");
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -127,9 +140,9 @@ static void put_param(const struct conf_param *param)
 	put_programs(param->who);
 }
 
-int main(void)
+static void put_postconf(void)
 {
-	(void)printf(".TH POSTCONF 5 \"\" Postern\n"
+	(void)printf(".TH POSTCONF 5 \"\" Postern\n.ad l\n"
 		     ".SH NAME\npostconf \\- parameters of Postern's main.cf\n"
 		     ".SH DESCRIPTION\n"
 		     "A line of main.cf is\n.IR \"name = value\" ;\n"
@@ -147,5 +160,80 @@ int main(void)
 	for (size_t i = 0; i < conf_pattern_count(); i++)
 		put_param(conf_pattern_at(i));
 	(void)printf(".SH SEE ALSO\npostconf(1), postern(1)\n");
-	return fflush(stdout) == 0 ? 0 : 1;
+}
+
+/* The bits of the programs; 0 when one of them is none of ours. */
+static uint32_t programs_named(const char *names)
+{
+	enum conf_program program;
+	uint32_t who = 0;
+	char name[32];
+	int used;
+
+	for (; sscanf(names, " %31s%n", name, &used) == 1; names += used) {
+		if (!conf_program_find(name, &program))
+			return 0;
+		who |= 1u << program;
+	}
+	return who;
+}
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Names alone, in the form of mdoc(7); those that every program gets are no program's own. */
+static void put_names(uint32_t who)
+{
+	const char **names = mem_array(conf_param_count(), sizeof(*names));
+	size_t count = 0;
+
+	for (size_t i = 0; i < conf_param_count(); i++) {
+		const struct conf_param *param = conf_param_at(i);
+
+		if (param->kind == CONF_PARAM && (param->who & who) != 0 &&
+		    !is_everybodys(param->who))
+			names[count++] = param->name;
+	}
+	qsort(names, count, sizeof(*names), compare);
+	(void)printf(count > 0 ? "Described in\n.Xr postconf 5 ,\nbeside those that all programs have:\n"
+			       : "Only those that all programs have, see\n.Xr postconf 5 .\n");
+	for (size_t i = 0; i < count; i++)
+		(void)printf(".Va %s %s\n", names[i], i + 1 < count ? "," : ".");
+	free(names);
+}
+
+static bool put_page(const char *path)
+{
+	static const char mark[] = ".\\\" parameters: ";
+	FILE *page = fopen(path, "re");
+	char line[1024];
+	bool is_good = page != NULL;
+
+	while (is_good && fgets(line, sizeof(line), page) != NULL) {
+		if (strncmp(line, mark, strlen(mark)) != 0) {
+			(void)fputs(line, stdout);
+			continue;
+		}
+		is_good = programs_named(line + strlen(mark)) != 0;
+		put_names(programs_named(line + strlen(mark)));
+	}
+	if (!is_good || ferror(page) != 0)
+		(void)fprintf(stderr, "%s: cannot be read, or names no program\n", path);
+	is_good = is_good && ferror(page) == 0;
+	if (page != NULL)
+		(void)fclose(page);
+	return is_good;
+}
+
+int main(int argc, char **argv)
+{
+	bool is_good = true;
+
+	if (argc == 2)
+		is_good = put_page(argv[1]);
+	else
+		put_postconf();
+	return fflush(stdout) == 0 && is_good ? 0 : 1;
 }

@@ -28,7 +28,8 @@
 #include "conf/conf.h"
 #include "ipc/channel.h"
 #include "mail/addr.h"
-#include "proc/service.h"
+#include "proc/command.h"
+#include "proc/command.h"
 #include "queue/envelope.h"
 #include "queue/id.h"
 #include "queue/maildrop.h"
@@ -386,7 +387,7 @@ static void commit_file(int fd)
 static void kick_pickup(void)
 {
 	char *path = mem_printf("public/%s", conf->pickup_service_name);
-	int fd = ipc_connect_path(path, clock_in_ms(KICK_MS));
+	int fd = command_connect_at(path, clock_in_ms(KICK_MS));
 
 	free(path);
 	if (fd >= 0)

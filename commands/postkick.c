@@ -5,9 +5,11 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -23,13 +25,48 @@ NORETURN static void usage(void)
 	fatal("usage: postkick [-c config_dir] [-v] class service request");
 }
 
+/* Over a connection, as one message. False, with errno, when nobody listens. */
+static bool kick_socket(const char *path, struct span request)
+{
+	struct msg_service_event kick = { .event = EVENT_KICK, .text = request };
+	struct clock_mono deadline = clock_in_ms(PATIENCE_MS);
+	struct ipc_channel channel;
+	int fd = ipc_connect_path(path, deadline);
+
+	if (fd < 0)
+		return false;
+	ipc_attach(&channel, fd);
+	/* A service that wants no words may close at once: it was reached all the same. */
+	(void)!IPC_SEND(&channel, service_event, &kick, -1, deadline);
+	ipc_close(&channel);
+	return true;
+}
+
+static bool kick_fifo(const char *path, struct span request)
+{
+	int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+	bool is_written = fd >= 0 && write(fd, request.p, request.n) == (ssize_t)request.n;
+
+	if (fd >= 0)
+		(void)close(fd);
+	return is_written;
+}
+
+static bool kick_service(const char *class, const char *name, struct span request)
+{
+	char *path = mem_printf("%s/%s/%s", conf->queue_directory, class, name);
+	struct stat st;
+	bool is_fifo = stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
+	bool is_kicked = is_fifo ? kick_fifo(path, request) : kick_socket(path, request);
+
+	free(path);
+	return is_kicked;
+}
+
 int main(int argc, char **argv)
 {
-	struct msg_service_event kick = { .event = EVENT_KICK };
 	const char *directory = NULL;
-	struct ipc_channel channel;
-	int option, fd;
-	char *path;
+	int option;
 
 	log_open("postkick", -1);
 	while ((option = getopt(argc, argv, "c:v")) != -1) {
@@ -44,18 +81,9 @@ int main(int argc, char **argv)
 		usage();
 	conf_load_command(directory);
 	command_log("postkick");
-	kick.text = span_of(argv[optind + 2]);
-	path = mem_printf("%s/%s/%s", conf->queue_directory, argv[optind], argv[optind + 1]);
-	fd = ipc_connect_path(path, clock_in_ms(PATIENCE_MS));
-	if (fd < 0) {
-		log_warn("Cannot contact class %s service %s - perhaps the mail system is down (%s)",
-			 argv[optind], argv[optind + 1], strerror(errno));
-		return 1;
-	}
-	free(path);
-	ipc_attach(&channel, fd);
-	/* A service that wants no words may close at once: it was reached all the same. */
-	(void)!IPC_SEND(&channel, service_event, &kick, -1, clock_in_ms(PATIENCE_MS));
-	ipc_close(&channel);
-	return 0;
+	if (kick_service(argv[optind], argv[optind + 1], span_of(argv[optind + 2])))
+		return 0;
+	log_warn("Cannot contact class %s service %s - perhaps the mail system is down (%s)",
+		 argv[optind], argv[optind + 1], strerror(errno));
+	return 1;
 }

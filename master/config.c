@@ -21,11 +21,24 @@
 
 enum { MESSAGES_MAX = 256 * 1024 };
 
+/* By enum master_type. */
+static const char *const type_names[] = { "inet", "unix", "fifo", "unix-dgram", "pass" };
+
+/* Types of service, as programs.def has them. */
+enum {
+	INET = 1 << MASTER_INET,
+	UNIX = 1 << MASTER_UNIX,
+	FIFO = 1 << MASTER_FIFO,
+	UNIX_DGRAM = 1 << MASTER_UNIX_DGRAM,
+	PASS = 1 << MASTER_PASS,
+};
+
 static const struct {
 	const char *name, *file;
 	bool is_alone;
+	unsigned types;
 } programs[] = {
-#define PROGRAM(program, executable, alone) { #program, executable, alone },
+#define PROGRAM(program, executable, alone, types) { #program, executable, alone, types },
 #define INSIDE(service, program, by)
 #define BUILTIN(service, kind, private, wakeup, limit, program)
 #include "master/programs.def"
@@ -37,7 +50,7 @@ static const struct {
 static const struct {
 	const char *name, *by;
 } inside[] = {
-#define PROGRAM(program, executable, alone)
+#define PROGRAM(program, executable, alone, types)
 #define INSIDE(service, program, by) { program, by },
 #define BUILTIN(service, kind, private, wakeup, limit, program)
 #include "master/programs.def"
@@ -53,7 +66,7 @@ static const struct {
 	int wakeup, maxproc;
 	const char *program;
 } builtins[] = {
-#define PROGRAM(program, executable, alone)
+#define PROGRAM(program, executable, alone, types)
 #define INSIDE(service, program, by)
 #define BUILTIN(service, kind, private, wakeup, limit, program) \
 	{ service, kind, private, wakeup, limit, program },
@@ -140,9 +153,8 @@ int config_maxproc(const struct config *config, const struct master_service *ser
 
 static void add_builtin(struct config *config, size_t index)
 {
-	static const char *const types[] = { "inet", "unix", "fifo", "unix-dgram", "pass" };
 	const char *service = builtins[index].service;
-	char *line = mem_printf("%s %s %s - y %d %d %s\n", service, types[builtins[index].type],
+	char *line = mem_printf("%s %s %s - y %d %d %s\n", service, type_names[builtins[index].type],
 				builtins[index].is_private ? "-" : "n", builtins[index].wakeup,
 				builtins[index].maxproc, builtins[index].program);
 	struct conf_report nobody = { 0 };
@@ -165,6 +177,55 @@ static void add_builtins(struct config *config)
 
 /* ---- checks ---- */
 
+/* "inet, unix or pass" */
+static void name_types(unsigned types, struct buf *text)
+{
+	for (size_t i = 0; i < ARRAY_LEN(type_names); i++) {
+		if ((types & (1u << i)) == 0)
+			continue;
+		types &= ~(1u << i);
+		(void)buf_printf(text, "%s%s", text->length == 0 ? "" : types == 0 ? " or " : ", ",
+				 type_names[i]);
+	}
+}
+
+/* Whether the program can serve what comes in by a service of that type. */
+static void check_type(struct config *config, const struct master_service *service)
+{
+	struct buf expected = BUF_INIT(100);
+	unsigned types = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(programs); i++)
+		if (strcmp(programs[i].name, service->command) == 0)
+			types = programs[i].types;
+	if ((types & (1u << service->type)) == 0) {
+		name_types(types, &expected);
+		(void)buf_printf(&config->errors,
+				 "%s, line %d: bad service type \"%s\" for the program %s, expected %s\n",
+				 service->file, service->line, service->type_name, service->command,
+				 buf_str(&expected));
+	}
+	buf_done(&expected);
+}
+
+/* All but inet services stand in the file system under their name. */
+static void check_name(struct config *config, const struct master_service *service)
+{
+	for (size_t i = 0; i < config->services.count; i++) {
+		const struct master_service *other = config->services.services[i];
+
+		if (other == service)
+			return;
+		if (!other->is_replaced && other->type != MASTER_INET &&
+		    service->type != MASTER_INET && strcmp(other->name, service->name) == 0)
+			(void)buf_printf(&config->errors,
+					 "%s, line %d: bad service \"%s\" of type %s, expected another "
+					 "name: line %d has it with type %s\n", service->file, service->line,
+					 service->name, service->type_name, other->line,
+					 other->type_name);
+	}
+}
+
 static void check_program(struct config *config, const struct master_service *service)
 {
 	const char *file, *by = config_inside(service->command);
@@ -181,6 +242,8 @@ static void check_program(struct config *config, const struct master_service *se
 				 service->file, service->line, service->command);
 		return;
 	}
+	check_type(config, service);
+	check_name(config, service);
 
 	char *path = mem_printf("%s/%s", config->daemon_directory, file);
 

@@ -4,6 +4,7 @@
 #include "master/sockets.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -37,62 +38,93 @@ static struct service_socket *find(struct socket_set *set, enum socket_kind kind
 	return NULL;
 }
 
-static void add(struct socket_set *set, enum socket_kind kind, const char *key, const char *client,
-		int fd)
+static struct service_socket *add(struct socket_set *set, enum socket_kind kind, const char *key,
+				  const char *client, int fd)
 {
 	struct service_socket *s = NEW(struct service_socket);
 
 	*s = (struct service_socket){ .kind = kind, .key = mem_dup_str(key),
 				      .client = mem_dup_str(client), .fd = fd, .is_wanted = true };
 	list_append(&set->sockets, &s->link);
+	return s;
 }
 
-static int bind_unix(enum socket_kind kind, const char *path, mode_t mode, gid_t group)
+static int bind_unix(enum socket_kind kind, const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int type = kind == SOCKET_UNIX_DGRAM ? SOCK_DGRAM
 					     : kind == SOCKET_UNIX_STREAM ? SOCK_STREAM : SOCK_SEQPACKET;
+	int fd, saved;
 
 	if (strlen(path) >= sizeof(address.sun_path)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
 	memcpy(address.sun_path, path, strlen(path) + 1);
-
-	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -1;
-	(void)unlink(path);
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && chmod(path, mode) == 0 &&
-	    (group == (gid_t)-1 || geteuid() != 0 || lchown(path, (uid_t)-1, group) == 0) &&
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
 	    (kind == SOCKET_UNIX_DGRAM || listen(fd, BACKLOG) == 0))
 		return fd;
-
-	int saved = errno;
-
+	saved = errno;
 	(void)close(fd);
 	errno = saved;
 	return -1;
 }
 
+/* Open at both ends: so it is never at its end, and who writes never finds nobody there. */
+static int make_fifo(const char *path)
+{
+	return mkfifo(path, 0600) == 0 ? open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW) : -1;
+}
+
+static int make_file(enum socket_kind kind, const char *path, mode_t mode, gid_t group,
+		     struct stat *ret_made)
+{
+	int fd, saved;
+
+	(void)unlink(path);
+	fd = kind == SOCKET_FIFO ? make_fifo(path) : bind_unix(kind, path);
+	if (fd < 0)
+		return -1;
+	if (chmod(path, mode) == 0 && lstat(path, ret_made) == 0 &&
+	    (group == (gid_t)-1 || geteuid() != 0 || lchown(path, (uid_t)-1, group) == 0))
+		return fd;
+	saved = errno;
+	(void)close(fd);
+	errno = saved;
+	return -1;
+}
+
+/* Whether the file is still there, and not another one of that name. */
+static bool is_in_place(const struct service_socket *s)
+{
+	struct stat st;
+
+	return lstat(s->key, &st) == 0 && st.st_dev == s->device && st.st_ino == s->file;
+}
+
 bool sockets_want_unix(struct socket_set *set, enum socket_kind kind, const char *path, mode_t mode,
 		       gid_t group, const char *client, struct buf *error)
 {
-	struct service_socket *have = find(set, kind, path);
+	struct service_socket *s = find(set, kind, path);
+	struct stat made;
+	int fd;
 
-	if (have != NULL && access(path, F_OK) == 0) {
-		have->is_wanted = true;
+	if (s != NULL && is_in_place(s)) {
+		s->is_wanted = true;
 		return true;
 	}
-
-	int fd = bind_unix(kind, path, mode, group);
-
+	fd = make_file(kind, path, mode, group, &made);
 	if (fd < 0) {
-		(void)buf_printf(error, "cannot make the socket %s: %s", path, strerror(errno));
+		(void)buf_printf(error, "cannot make the %s %s: %s",
+				 kind == SOCKET_FIFO ? "FIFO" : "socket", path, strerror(errno));
 		return false;
 	}
-	add(set, kind, path, client, fd);
+	s = add(set, kind, path, client, fd);
+	s->device = made.st_dev;
+	s->file = made.st_ino;
 	return true;
 }
 
@@ -176,7 +208,7 @@ static bool want_host(struct socket_set *set, const char *host, const char *port
 		}
 		fd = bind_inet(ai);
 		if (fd >= 0) {
-			add(set, SOCKET_INET, key, SERVICE_INET, fd);
+			(void)add(set, SOCKET_INET, key, SERVICE_INET, fd);
 		} else if (errno != EAFNOSUPPORT) {
 			(void)buf_printf(error, "cannot listen on %s: %s", key, strerror(errno));
 			is_bound = false;
@@ -267,7 +299,7 @@ void sockets_sweep(struct socket_set *set)
 		if (s->is_wanted)
 			continue;
 		list_remove(&s->link);
-		if (s->kind != SOCKET_INET)
+		if (s->kind != SOCKET_INET && is_in_place(s))
 			(void)unlink(s->key);
 		(void)close(s->fd);
 		free(s->key);

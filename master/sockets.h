@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 
-enum socket_kind { SOCKET_INET, SOCKET_UNIX, SOCKET_UNIX_STREAM, SOCKET_UNIX_DGRAM };
+enum socket_kind { SOCKET_INET, SOCKET_UNIX, SOCKET_UNIX_STREAM, SOCKET_UNIX_DGRAM, SOCKET_FIFO };
 
 struct service_socket {
 	struct list link;
@@ -22,6 +22,8 @@ struct service_socket {
 	char *key;    /* path, or address and port */
 	char *client; /* who comes in here: a program's name, @inet or @public */
 	int fd;
+	dev_t device; /* which file it is, unless it is SOCKET_INET: */
+	ino_t file;   /* at `key` there may be another one by now */
 	bool is_wanted; /* for the sweep at reload */
 };
 
@@ -32,8 +34,8 @@ struct socket_set {
 void sockets_init(struct socket_set *set);
 
 /*
- * Wants a UNIX socket at `path` with this mode and group, and binds it unless the set has it. A
- * socket file that is in the way is removed. False with a text in `error`.
+ * Wants a UNIX socket or FIFO at `path` with this mode and group, and makes it unless the set has
+ * it. A file that is in the way is removed. False with a text in `error`.
  */
 MUST_USE bool sockets_want_unix(struct socket_set *set, enum socket_kind kind, const char *path,
 				mode_t mode, gid_t group, const char *client, struct buf *error);

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
+#include "master/values.h"
 #include "proc/service.h"
 
 enum { FIRST_PAUSE_MS = 250, QUICK_DEATH_MS = 10000, FIRST_LISTENER_FD = 8, FAILURES_AT_START = 3 };
@@ -189,7 +190,7 @@ static void start_generation(struct unit *unit)
 	pid_t pid;
 
 	name_listeners(unit, &listeners);
-	snapshot = unit->wanted.make_snapshot(&unit->wanted, buf_str(&listeners));
+	snapshot = values_write(&unit->wanted, buf_str(&listeners));
 	buf_done(&listeners);
 	if (snapshot < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		fatal("%s: cannot start: %s", unit->wanted.name, strerror(errno));

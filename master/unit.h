@@ -21,6 +21,9 @@
 #include "ipc/channel.h"
 #include "master/sockets.h"
 
+struct config;
+struct master_service;
+
 /* What the configuration wants of a service. */
 struct wanted {
 	char *name, *type, *program;
@@ -29,8 +32,8 @@ struct wanted {
 	int wakeup_seconds;   /* 0: never */
 	struct socket_set sockets;
 	char *path;           /* of the executable */
-	int (*make_snapshot)(struct wanted *wanted, const char *listeners); /* a descriptor */
-	void *entry;          /* for make_snapshot */
+	struct config *config;
+	struct master_service *entry; /* its line of master.cf */
 };
 
 enum generation_state { GEN_STARTING, GEN_SERVING, GEN_DRAINING, GEN_LEFT };

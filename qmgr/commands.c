@@ -161,8 +161,7 @@ static void on_command(struct client *client, const struct msg_queue_command *co
 	answer(client, QUEUE_DONE, SPAN(""), false);
 }
 
-/* postkick(1): the letters of Postfix's queue manager. */
-static void on_kick(struct span letters)
+void commands_on_letters(struct span letters)
 {
 	for (size_t i = 0; i < letters.n; i++) {
 		if (letters.p[i] == 'F')
@@ -218,7 +217,7 @@ static bool on_packet(struct client *client)
 		return true;
 	}
 	if (IPC_GET(&client->channel, service_event, &event) && event.event == EVENT_KICK) {
-		on_kick(event.text);
+		commands_on_letters(event.text);
 		return true;
 	}
 	return false;

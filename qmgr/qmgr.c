@@ -12,10 +12,7 @@
 
 #include "qmgr/qmgr.h"
 
-#include <errno.h>
-#include <string.h>
 
-#include "base/log.h"
 #include "conf/conf.h"
 #include "conf/snapshot.h"
 #include "proc/service.h"
@@ -44,11 +41,7 @@ static void prepare(void)
 
 static void start(void)
 {
-	const char *place = service_queue_place();
-
-	if (!queue_dirs_open(&queue_dirs, place))
-		fatal("open the queue directories in %s: %s", service.queue_directory,
-		      strerror(errno));
+	service_open_queue(&queue_dirs);
 	ending_wait_for_other();
 	scan_start();
 	event_at(&scan_timer, clock_in_ms(0), on_scan_time);
@@ -67,6 +60,7 @@ int main(int argc, char **argv)
 		.prepare = prepare,
 		.start = start,
 		.on_connection = commands_on_connection,
+		.on_letters = commands_on_letters,
 		.on_wakeup = on_wakeup,
 		.on_drain = ending_start,
 	};

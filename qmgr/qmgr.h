@@ -420,6 +420,9 @@ void ending_wait_for_other(void);
 
 void commands_on_connection(int fd, const char *client);
 
+/* postkick(1): the letters of Postfix's queue manager; others mean nothing. */
+void commands_on_letters(struct span letters);
+
 /* Whether postsuper has it: it may not be made active. */
 bool commands_has_taken(const char *id);
 

@@ -24,10 +24,10 @@ union address {
 	struct sockaddr_un local;
 };
 
-static socklen_t make_address(const struct netaddr *addr, uint16_t port, union address *ret)
+static socklen_t make_address(const struct ip_addr *addr, uint16_t port, union address *ret)
 {
 	memset(ret, 0, sizeof(*ret));
-	if (addr->family == NETADDR_IPV6) {
+	if (addr->family == IP_V6) {
 		ret->v6.sin6_family = AF_INET6;
 		ret->v6.sin6_port = htons(port);
 		memcpy(&ret->v6.sin6_addr, addr->bytes, 16);
@@ -42,23 +42,23 @@ static socklen_t make_address(const struct netaddr *addr, uint16_t port, union a
 /* What a family is bound to; `name` is NULL when the kernel chooses. */
 struct source {
 	const char *name, *text; /* of the parameter */
-	struct netaddr addr;     /* family NETADDR_NONE: malformed */
+	struct ip_addr addr;     /* family IP_NONE: malformed */
 };
 
 static struct source source4, source6;
 
-static bool parse_source(struct span text, enum netaddr_family family, struct netaddr *ret)
+static bool parse_source(struct span text, enum ip_family family, struct ip_addr *ret)
 {
 	if (text.n > 2 && text.p[0] == '[' && text.p[text.n - 1] == ']')
 		text = span_first(span_from(text, 1), text.n - 2);
-	return netaddr_parse(text, ret) && ret->family == family;
+	return ip_parse(text, ret) && ret->family == family;
 }
 
-static bool is_loopback(const struct netaddr *addr)
+static bool is_loopback(const struct ip_addr *addr)
 {
-	static const struct netaddr loopback6 = { NETADDR_IPV6, { [15] = 1 } };
+	static const struct ip_addr loopback6 = { IP_V6, { [15] = 1 } };
 
-	return addr->family == NETADDR_IPV4 ? addr->bytes[0] == 127 : netaddr_eq(addr, &loopback6);
+	return addr->family == IP_V4 ? addr->bytes[0] == 127 : ip_equal(addr, &loopback6);
 }
 
 /*
@@ -66,17 +66,17 @@ static bool is_loopback(const struct netaddr *addr)
  * only one that inet_interfaces has in that family is where we are seen to come from.
  */
 static void find_source(struct source *source, const char *name, const char *text,
-			enum netaddr_family family)
+			enum ip_family family)
 {
 	struct span rest = span_of(conf->inet_interfaces), word;
-	struct netaddr addr;
+	struct ip_addr addr;
 	unsigned count = 0;
 
 	if (*text != '\0') {
 		source->name = name;
 		source->text = text;
 		if (!parse_source(span_of(text), family, &source->addr))
-			source->addr.family = NETADDR_NONE;
+			source->addr.family = IP_NONE;
 		return;
 	}
 	while ((word = span_word(&rest, WORDS_BLANK_OR_COMMA)).n > 0) {
@@ -94,15 +94,15 @@ static void find_source(struct source *source, const char *name, const char *tex
 void connect_prepare(void)
 {
 	find_source(&source4, is_lmtp ? "lmtp_bind_address" : "smtp_bind_address",
-		    conf->smtp_bind_address, NETADDR_IPV4);
+		    conf->smtp_bind_address, IP_V4);
 	find_source(&source6, is_lmtp ? "lmtp_bind_address6" : "smtp_bind_address6",
-		    conf->smtp_bind_address6, NETADDR_IPV6);
+		    conf->smtp_bind_address6, IP_V6);
 }
 
 /* False: it failed, and it must not. */
-static bool bind_source(int fd, enum netaddr_family family, struct why *why)
+static bool bind_source(int fd, enum ip_family family, struct why *why)
 {
-	const struct source *source = family == NETADDR_IPV6 ? &source6 : &source4;
+	const struct source *source = family == IP_V6 ? &source6 : &source4;
 	union address address;
 
 	if (source->name == NULL)
@@ -144,7 +144,7 @@ int connect_host(const struct host *host, struct why *why)
 	union address address;
 	socklen_t size = make_address(&host->addr, host->port, &address);
 	int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	char text[NETADDR_TEXT_SIZE];
+	char text[IP_TEXT_MAX];
 	int error;
 
 	if (fd >= 0 && !bind_source(fd, host->addr.family, why)) {
@@ -161,7 +161,7 @@ int connect_host(const struct host *host, struct why *why)
 	}
 	if (fd >= 0)
 		(void)close(fd);
-	(void)netaddr_format(&host->addr, text);
+	(void)ip_text(&host->addr, text);
 	why_set(why, "4.4.1", "connect to %.*s[%s]:%u: %s", SPAN_ARG(host->name), text, host->port,
 		strerror(error));
 	(void)buf_add(&why->remote_mta, host->name);

@@ -56,7 +56,7 @@ static void begin_transfer(struct transfer *transfer)
 
 /* Tries the session that was kept. Its host is in *ret_tried when it left recipients over. */
 static void try_kept(struct transfer *transfer, const struct target *target,
-		     struct netaddr *ret_tried)
+		     struct ip_addr *ret_tried)
 {
 	if (!session.is_open)
 		return;
@@ -78,7 +78,7 @@ static void converse(struct transfer *transfer, const struct target *target,
 		     const struct host *host, int fd)
 {
 	session_set_names(&session, target, host);
-	session.addr = host != NULL ? host->addr : (struct netaddr){ 0 };
+	session.addr = host != NULL ? host->addr : (struct ip_addr){ 0 };
 	session.has_others = !transfer->is_last_host;
 	transfer->delivery->connected = (struct clock_wall){ 0 };
 	if (session_start(&session, transfer, fd)) {
@@ -96,7 +96,7 @@ static bool is_limit(size_t count, int limit)
 }
 
 static void try_hosts(struct transfer *transfer, const struct target *target,
-		      const struct netaddr *tried, bool is_last_target)
+		      const struct ip_addr *tried, bool is_last_target)
 {
 	struct hosts hosts;
 	size_t addresses = 0, sessions = 0;
@@ -111,7 +111,7 @@ static void try_hosts(struct transfer *transfer, const struct target *target,
 		    is_limit(sessions, conf->smtp_mx_session_limit))
 			return;
 		addresses++;
-		if (netaddr_eq(&host->addr, tried))
+		if (ip_equal(&host->addr, tried))
 			continue;
 		fd = connect_host(host, &transfer->why);
 		if (fd < 0)
@@ -136,7 +136,7 @@ static void try_unix(struct transfer *transfer, const struct target *target, boo
 
 static void try_target(struct transfer *transfer, const struct target *target, bool is_last_target)
 {
-	struct netaddr tried = { .family = NETADDR_NONE };
+	struct ip_addr tried = { .family = IP_NONE };
 
 	try_kept(transfer, target, &tried);
 	if (transfer->left == 0)

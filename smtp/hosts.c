@@ -62,16 +62,16 @@ static struct clock_mono lookup_deadline(void)
 
 /* ---- one host ---- */
 
-static unsigned family_rank(enum netaddr_family family)
+static unsigned family_rank(enum ip_family family)
 {
 	const char *preferred = conf->smtp_address_preference;
 
 	if (strcmp(preferred, "any") == 0)
 		return 0;
-	return family == (strcmp(preferred, "ipv6") == 0 ? NETADDR_IPV6 : NETADDR_IPV4) ? 0 : 1;
+	return family == (strcmp(preferred, "ipv6") == 0 ? IP_V6 : IP_V4) ? 0 : 1;
 }
 
-static void add_address(struct hosts *hosts, struct span name, const struct netaddr *addr,
+static void add_address(struct hosts *hosts, struct span name, const struct ip_addr *addr,
 			const struct target *target, unsigned preference)
 {
 	struct host *host = &hosts->list[hosts->count];
@@ -101,10 +101,10 @@ static enum dns_status look_up_host(struct transfer *transfer, struct hosts *hos
 
 		enum dns_status status =
 			dns_lookup(name, types[i], flags, lookup_deadline(), &result);
-		struct netaddr addr;
+		struct ip_addr addr;
 
 		for (size_t k = 0; k < result.count; k++)
-			if (netaddr_parse(result.records[k].host, &addr))
+			if (ip_parse(result.records[k].host, &addr))
 				add_address(hosts, name, &addr, target, preference);
 		if (status == DNS_FOUND || worst == DNS_TEMPORARY)
 			continue;
@@ -120,11 +120,11 @@ static enum dns_status look_up_host(struct transfer *transfer, struct hosts *hos
 static enum dns_status find_host(struct transfer *transfer, struct hosts *hosts, struct span name,
 				 const struct target *target, unsigned preference)
 {
-	struct netaddr addr;
+	struct ip_addr addr;
 	enum dns_status status = DNS_NO_NAME;
 
-	if (netaddr_parse(name, &addr)) {
-		if (addr.family == NETADDR_IPV4 ? ways.has_ipv4 : ways.has_ipv6) {
+	if (ip_parse(name, &addr)) {
+		if (addr.family == IP_V4 ? ways.has_ipv4 : ways.has_ipv6) {
 			add_address(hosts, name, &addr, target, preference);
 			return DNS_FOUND;
 		}
@@ -158,7 +158,7 @@ static int compare_hosts(const void *left, const void *right)
 static void balance(struct hosts *hosts)
 {
 	size_t limit = (size_t)conf->smtp_mx_address_limit;
-	enum netaddr_family family = hosts->count > 0 ? hosts->list[0].addr.family : NETADDR_NONE;
+	enum ip_family family = hosts->count > 0 ? hosts->list[0].addr.family : IP_NONE;
 
 	if (!conf->smtp_balance_inet_protocols || limit < 2 || hosts->count <= limit)
 		return;
@@ -265,9 +265,9 @@ static bool find_by_mx(struct transfer *transfer, const struct target *target, s
 static bool to_dns_name(struct transfer *transfer, struct span name, struct span *ret)
 {
 	struct buf ascii = BUF_INIT(DOMAIN_NAME_MAX + 1);
-	struct netaddr addr;
+	struct ip_addr addr;
 	bool is_good = idna_to_ascii(&ascii, name, false) &&
-		       (netaddr_parse(name, &addr) ||
+		       (ip_parse(name, &addr) ||
 			domain_check_name(buf_span(&ascii), false) == DOMAIN_OK);
 
 	if (is_good)
@@ -281,7 +281,7 @@ static bool to_dns_name(struct transfer *transfer, struct span name, struct span
 bool hosts_find(struct transfer *transfer, const struct target *target, struct hosts *ret)
 {
 	struct span name;
-	struct netaddr addr;
+	struct ip_addr addr;
 	bool is_found;
 
 	ret->count = 0;
@@ -291,11 +291,11 @@ bool hosts_find(struct transfer *transfer, const struct target *target, struct h
 			log_clean(target->text));
 		return false;
 	}
-	if (netaddr_parse(target->host, &addr))
+	if (ip_parse(target->host, &addr))
 		name = arena_span(&transfer->delivery->arena, target->host);
 	else if (!to_dns_name(transfer, target->host, &name))
 		return false;
-	if (target->is_exact || netaddr_parse(name, &addr))
+	if (target->is_exact || ip_parse(name, &addr))
 		is_found = find_host(transfer, ret, name, target, 0) == DNS_FOUND;
 	else
 		is_found = find_by_mx(transfer, target, name, ret);

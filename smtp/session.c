@@ -46,7 +46,7 @@ struct hello {
 void session_set_names(struct session *session, const struct target *target,
 		       const struct host *host)
 {
-	char text[NETADDR_TEXT_SIZE];
+	char text[IP_TEXT_MAX];
 
 	buf_init(&session->target, 4096);
 	(void)buf_add(&session->target, target->text);
@@ -59,7 +59,7 @@ void session_set_names(struct session *session, const struct target *target,
 	}
 	(void)snprintf(session->host, sizeof(session->host), "%.*s", SPAN_ARG(host->name));
 	(void)snprintf(session->name, sizeof(session->name), "%s[%s]", session->host,
-		       netaddr_format(&host->addr, text).p);
+		       ip_text(&host->addr, text).p);
 	(void)snprintf(session->relay, sizeof(session->relay), "%s:%u", session->name, host->port);
 }
 

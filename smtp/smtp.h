@@ -19,10 +19,10 @@
  *     trouble.c      what failed, in words; who is tried elsewhere and who is not
  */
 
+#include "base/ip.h"
 #include "base/stream.h"
 #include "deliver/delivery.h"
 #include "mail/smtp_reply.h"
-#include "net/netaddr.h"
 #include "table/maps.h"
 
 struct site;
@@ -89,7 +89,7 @@ struct transfer {
 
 struct host {
 	struct span name;
-	struct netaddr addr;
+	struct ip_addr addr;
 	uint16_t port;
 	unsigned preference;
 	unsigned family_rank, order; /* among those of one preference */
@@ -147,7 +147,7 @@ struct session {
 	unsigned uses;       /* transactions begun */
 	struct clock_mono opened;
 	struct buf target;   /* its text */
-	struct netaddr addr;
+	struct ip_addr addr;
 	bool has_others;     /* there are further hosts to try when this one fails */
 	char host[256];      /* host name */
 	char name[320];      /* "host[192.0.2.1]" */

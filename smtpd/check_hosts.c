@@ -7,12 +7,12 @@
 
 #include <string.h>
 
+#include "base/ip.h"
 #include "base/log.h"
 #include "conf/conf.h"
 #include "mail/addr.h"
 #include "mail/domain.h"
 #include "net/dns.h"
-#include "net/netaddr.h"
 #include "smtpd/check.h"
 
 enum { LOOKUP_MS = 30000, HOSTS_MAX = 100 };
@@ -165,14 +165,14 @@ static enum verdict host_access(struct check *check, const struct restriction *r
 				       : type == DNS_NS ? "name server"
 							: "host",
 			       .verdict = CHECK_DUNNO };
-	char text[NETADDR_TEXT_SIZE];
-	struct netaddr address;
+	char text[IP_TEXT_MAX];
+	struct ip_addr address;
 
 	if (domain.n == 0)
 		return CHECK_DUNNO;
 	if (domain.p[0] == '[') {
 		if (domain_check_literal(domain, &address) == DOMAIN_OK)
-			try_address(&hosts, netaddr_format(&address, text));
+			try_address(&hosts, ip_text(&address, text));
 	} else if (type == DNS_A) {
 		try_host(&hosts, domain);
 	} else if (domain_check_name(domain, false) == DOMAIN_OK) {

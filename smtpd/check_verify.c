@@ -27,10 +27,9 @@ struct kind {
 static struct ipc_channel channel = { .fd = -1, .passed_fd = -1 };
 
 /* Asks once; the connection is kept. The answer's text is the channel's. */
-static bool exchange(const struct msg_verify_query *query, struct msg_verify_answer *ret)
+static bool exchange(const struct msg_verify_query *query, struct msg_verify_answer *ret,
+		     struct clock_mono deadline)
 {
-	struct clock_mono deadline = clock_in_ms((int64_t)query->wait_ms + GRACE_MS);
-
 	if (!ipc_is_open(&channel)) {
 		int fd = service_connect(conf->address_verify_service_name, deadline);
 
@@ -57,12 +56,14 @@ static uint32_t wait_ms(void)
 static enum verdict verify(struct check *check, struct span address, const struct kind *kind)
 {
 	struct msg_verify_query query = { .address = address, .wait_ms = wait_ms() };
+	struct clock_mono deadline = clock_in_ms((int64_t)query.wait_ms + GRACE_MS);
 	struct msg_verify_answer answer;
 	const char *text;
 	bool was_open = ipc_is_open(&channel);
 
 	/* A connection that was kept may have been to a service that has gone since. */
-	if (!exchange(&query, &answer) && (!was_open || !exchange(&query, &answer))) {
+	if (!exchange(&query, &answer, deadline) &&
+	    (!was_open || !exchange(&query, &answer, deadline))) {
 		log_warn("%s service failure: %s", conf->address_verify_service_name,
 			 strerror(errno));
 		answer = (struct msg_verify_answer){

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* RSET, NOOP, HELP, QUIT, ETRN: RFC 5321 4.1.1.5, .8, .9, .10; RFC 1985. */
 
+#include "base/log.h"
 #include "conf/conf.h"
 #include "ipc/channel.h"
 #include "mail/domain.h"
@@ -43,7 +44,7 @@ static bool ask_flush(struct span domain, struct msg_queue_answer *answer,
 		      struct ipc_channel *channel)
 {
 	struct msg_queue_command command = { .verb = QUEUE_FLUSH_SITE, .site = domain };
-	struct clock_mono deadline = clock_in_ms((int64_t)conf->ipc_timeout * 1000);
+	struct clock_mono deadline = service_first_answer();
 	int fd = service_connect(conf->flush_service_name, deadline);
 
 	ipc_attach(channel, fd);
@@ -79,11 +80,14 @@ void cmd_etrn(struct session *s, struct span arguments)
 		reply(s, "%s", buf_str(&s->reply));
 		return;
 	}
-	if (!ask_flush(domain, &answer, &channel))
+	if (!ask_flush(domain, &answer, &channel)) {
+		log_warn("%s: the %s service does not answer", client_text(s),
+			 conf->flush_service_name);
 		reply(s, "458 Unable to queue messages");
-	else if (answer.result == QUEUE_DONE)
+	} else if (answer.result == QUEUE_DONE) {
 		reply(s, "250 Queuing started");
-	else
+	} else {
 		reply(s, "459 <%.*s>: service unavailable", SPAN_ARG(domain));
+	}
 	ipc_close(&channel);
 }

@@ -103,7 +103,7 @@ void notice_end(struct session *s)
 
 		ipc_attach(&cleanup, -1);
 		write_notice(s, &text);
-		if (!submit_connect(&cleanup, conf->cleanup_service_name, queue_id, deadline) ||
+		if (!submit_connect(&cleanup, conf->cleanup_service_name, queue_id) ||
 		    !submit(&cleanup, buf_span(&text), deadline))
 			log_warn("%s: could not tell the postmaster about a session with %s",
 				 *queue_id != '\0' ? queue_id : "NOQUEUE", client_text(s));

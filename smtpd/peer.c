@@ -24,7 +24,7 @@ static void address_text(const struct sockaddr_storage *from, char addr[ADDR_BYT
 	char text[IP_TEXT_MAX] = "unknown";
 
 	if (ip_from_sockaddr((const struct sockaddr *)from, &ip, &number))
-		ip_text(&ip, text);
+		(void)ip_text(&ip, text);
 	(void)snprintf(addr, ADDR_BYTES, "%s", text);
 	(void)snprintf(port, PORT_BYTES, "%u", number & 0xffff);
 }
@@ -42,7 +42,27 @@ static void find_addresses(struct peer *peer, int fd)
 	address_text(&address, peer->server_addr, peer->server_port);
 }
 
-/* The front has checked them. */
+/* Whoever reaches a UNIX socket (type unix) is on this machine. */
+static bool is_local(int fd)
+{
+	int domain = AF_UNSPEC;
+	socklen_t size = sizeof(domain);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
+}
+
+static void set_local(struct peer *peer)
+{
+	(void)snprintf(peer->addr, sizeof(peer->addr), "127.0.0.1");
+	(void)snprintf(peer->port, sizeof(peer->port), "0");
+	(void)snprintf(peer->server_addr, sizeof(peer->server_addr), "127.0.0.1");
+	(void)snprintf(peer->server_port, sizeof(peer->server_port), "0");
+	(void)snprintf(peer->name, sizeof(peer->name), "localhost");
+	(void)snprintf(peer->reverse_name, sizeof(peer->reverse_name), "localhost");
+	peer->name_status = peer->reverse_status = PEER_OK;
+}
+
+/* The front, or pass_take(), has checked them. */
 static void take_proxied(struct peer *peer, const struct msg_front_offer *offer)
 {
 	(void)snprintf(peer->addr, sizeof(peer->addr), "%.*s", SPAN_ARG(offer->client_addr));
@@ -115,10 +135,14 @@ void peer_find(struct session *s)
 	*peer = (struct peer){ .name_status = PEER_PERMANENT, .reverse_status = PEER_PERMANENT };
 	(void)snprintf(peer->name, sizeof(peer->name), "unknown");
 	(void)snprintf(peer->reverse_name, sizeof(peer->reverse_name), "unknown");
-	if (s->offer.client_addr.n > 0)
+	if (s->offer.client_addr.n > 0) {
 		take_proxied(peer, &s->offer);
-	else
+	} else if (is_local(s->stream.fd)) {
+		set_local(peer);
+		return;
+	} else {
 		find_addresses(peer, s->stream.fd);
+	}
 	if (conf->smtpd_peername_lookup)
 		find_names(peer);
 }

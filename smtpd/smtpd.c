@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "conf/conf.h"
+#include "proc/pass.h"
 #include "proc/service.h"
 #include "smtpd/check.h"
 #include "smtpd/space.h"
@@ -77,15 +78,39 @@ static void farewell(void)
 	(void)stream_flush(&session.stream);
 }
 
-/* A client comes through the front; in a service without one (type unix, pass) directly. */
+/* The client's socket, from who accepted it; or -1. */
+static int take_passed(int connection, struct passed *passed)
+{
+	const char *problem;
+	int fd = pass_take(connection, passed, &problem);
+
+	if (fd < 0)
+		log_warn("service %s: %s", service.name, problem);
+	session.offer.client_addr = passed->client_addr;
+	session.offer.client_port = passed->client_port;
+	session.offer.server_addr = passed->server_addr;
+	session.offer.server_port = passed->server_port;
+	return fd;
+}
+
+/*
+ * A client comes through the front; in a service without one directly (type unix), or passed by
+ * another process (type pass). Without the front nobody counts the connections of one client.
+ */
 static void serve(int fd, const char *client)
 {
+	struct passed passed = { 0 };
+
 	session.offer = (struct msg_front_offer){ .is_stressed = service_is_stressed() };
 	if (strcmp(client, "front") == 0)
 		fd = handover_take(&session, fd);
+	else if (strcmp(client, SERVICE_PASS) == 0)
+		fd = take_passed(fd, &passed);
+	if (fd >= 0)
+		start_session(&session, fd);
+	pass_done(&passed);
 	if (fd < 0)
 		return;
-	start_session(&session, fd);
 	log_on_fatal(farewell);
 	session_run(&session);
 	log_on_fatal(NULL);

@@ -25,7 +25,7 @@ static struct clock_mono ipc_deadline(void)
 
 bool submit_begin(struct session *s)
 {
-	if (submit_connect(&s->cleanup, conf->cleanup_service_name, s->queue_id, ipc_deadline()))
+	if (submit_connect(&s->cleanup, conf->cleanup_service_name, s->queue_id))
 		return true;
 	log_warn("%s: cannot reach the %s service: %s", client_text(s), conf->cleanup_service_name,
 		 strerror(errno));

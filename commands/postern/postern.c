@@ -25,6 +25,7 @@
 #include "conf/conf.h"
 #include "ipc/channel.h"
 #include "master/config.h"
+#include "proc/command.h"
 #include "proc/service.h"
 #include "queue/dirs.h"
 #include "queue/verbs.h"
@@ -242,14 +243,11 @@ static int do_flush(void)
 	struct msg_queue_answer answer;
 	struct clock_mono deadline = clock_in_ms(CONTROL_SECONDS * 1000);
 	struct ipc_channel channel;
-	char *path;
 	int fd, code;
 
 	if (!must_run())
 		return 1;
-	path = mem_printf("%s/public/%s", conf->queue_directory, conf->queue_service_name);
-	fd = ipc_connect_path(path, deadline);
-	free(path);
+	fd = command_connect(conf->queue_service_name, deadline);
 	ipc_attach(&channel, fd);
 	code = fd >= 0 && IPC_SEND(&channel, queue_command, &command, -1, deadline) == IPC_OK &&
 			       IPC_EXPECT(&channel, queue_answer, &answer, deadline) == IPC_OK

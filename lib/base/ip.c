@@ -10,23 +10,32 @@
 
 bool ip_parse(struct span text, struct ip_addr *ret_addr)
 {
-	struct ip_addr addr = { .is_v6 = span_has(text, ':') };
+	struct ip_addr addr = { .family = span_has(text, ':') ? IP_V6 : IP_V4 };
 	char copy[IP_TEXT_MAX];
 
 	if (text.n == 0 || text.n >= sizeof(copy) || span_has(text, '\0'))
 		return false;
 	memcpy(copy, text.p, text.n);
 	copy[text.n] = '\0';
-	if (inet_pton(addr.is_v6 ? AF_INET6 : AF_INET, copy, addr.bytes) != 1)
+	if (inet_pton(addr.family == IP_V6 ? AF_INET6 : AF_INET, copy, addr.bytes) != 1)
 		return false;
 	*ret_addr = addr;
 	return true;
 }
 
-void ip_text(const struct ip_addr *addr, char ret_text[IP_TEXT_MAX])
+struct span ip_text(const struct ip_addr *addr, char text[IP_TEXT_MAX])
 {
-	if (inet_ntop(addr->is_v6 ? AF_INET6 : AF_INET, addr->bytes, ret_text, IP_TEXT_MAX) == NULL)
-		ret_text[0] = '\0';
+	text[0] = '\0';
+	if (addr->family != IP_NONE)
+		(void)inet_ntop(addr->family == IP_V6 ? AF_INET6 : AF_INET, addr->bytes, text,
+				IP_TEXT_MAX);
+	return span_of(text);
+}
+
+bool ip_equal(const struct ip_addr *a, const struct ip_addr *b)
+{
+	return a->family == b->family &&
+	       memcmp(a->bytes, b->bytes, a->family == IP_V4 ? 4 : 16) == 0;
 }
 
 /* The first `bits` bits of an address, as the byte mask at `index`. */
@@ -85,7 +94,7 @@ bool ip_net_parse(struct span text, struct ip_net *ret_net, struct buf *ret_erro
 		buf_printf(ret_error, "bad address pattern: \"%.*s\"", SPAN_ARG(text));
 		return false;
 	}
-	prefix = net.addr.is_v6 ? 128 : 32;
+	prefix = net.addr.family == IP_V6 ? 128 : 32;
 	if (bits.n > 0 && !span_u64(bits, prefix, &prefix)) {
 		buf_printf(ret_error, "bad mask length in \"%.*s\"", SPAN_ARG(text));
 		return false;
@@ -98,7 +107,7 @@ bool ip_net_parse(struct span text, struct ip_net *ret_net, struct buf *ret_erro
 	if (memcmp(masked.addr.bytes, net.addr.bytes, sizeof(net.addr.bytes)) != 0) {
 		char better[IP_TEXT_MAX];
 
-		ip_text(&masked.addr, better);
+		(void)ip_text(&masked.addr, better);
 		buf_printf(ret_error,
 			   "non-null host address bits in \"%.*s\", perhaps you should use \"%s/%u\" instead",
 			   SPAN_ARG(text), better, net.prefix_bits);
@@ -112,14 +121,14 @@ bool ip_from_sockaddr(const struct sockaddr *from, struct ip_addr *ret_addr, uns
 {
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)from;
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)from;
-	struct ip_addr addr = { .is_v6 = false };
+	struct ip_addr addr = { .family = IP_V4 };
 
 	if (from->sa_family == AF_INET) {
 		memcpy(addr.bytes, &v4->sin_addr, 4);
 		*ret_port = ntohs(v4->sin_port);
 	} else if (from->sa_family == AF_INET6) {
-		addr.is_v6 = !IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr);
-		if (addr.is_v6)
+		addr.family = IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) ? IP_V4 : IP_V6;
+		if (addr.family == IP_V6)
 			memcpy(addr.bytes, v6->sin6_addr.s6_addr, 16);
 		else
 			memcpy(addr.bytes, v6->sin6_addr.s6_addr + 12, 4);
@@ -133,9 +142,9 @@ bool ip_from_sockaddr(const struct sockaddr *from, struct ip_addr *ret_addr, uns
 
 bool ip_net_has(const struct ip_net *net, const struct ip_addr *addr)
 {
-	size_t size = net->addr.is_v6 ? 16 : 4;
+	size_t size = net->addr.family == IP_V6 ? 16 : 4;
 
-	if (net->addr.is_v6 != addr->is_v6)
+	if (net->addr.family != addr->family)
 		return false;
 	for (size_t i = 0; i < size && i * 8 < net->prefix_bits; i++)
 		if ((addr->bytes[i] & mask_byte(net->prefix_bits, i)) != net->addr.bytes[i])

@@ -6,8 +6,10 @@
 
 #include "base/buf.h"
 
+enum ip_family { IP_NONE, IP_V4 = 4, IP_V6 = 6 };
+
 struct ip_addr {
-	bool is_v6;
+	enum ip_family family;
 	uint8_t bytes[16]; /* network order; the first four for IPv4 */
 };
 
@@ -18,11 +20,16 @@ struct ip_net {
 
 enum { IP_TEXT_MAX = 46 }; /* with the NUL */
 
-/* An IPv4 or IPv6 address, as inet_pton(3) reads them; nothing around it, no brackets. */
-bool ip_parse(struct span text, struct ip_addr *ret_addr);
+/*
+ * "192.0.2.1" (four decimal numbers, no leading zeros) or an IPv6 address of RFC 4291 2.2
+ * without zone, brackets or prefix. False, and *ret_addr untouched, for anything else.
+ */
+MUST_USE bool ip_parse(struct span text, struct ip_addr *ret_addr);
 
-/* Writes it as inet_ntop(3) does. */
-void ip_text(const struct ip_addr *addr, char ret_text[IP_TEXT_MAX]);
+/* The usual text (RFC 5952), NUL-terminated, in `text`, which is returned as a span. */
+struct span ip_text(const struct ip_addr *addr, char text[IP_TEXT_MAX]);
+
+bool ip_equal(const struct ip_addr *a, const struct ip_addr *b);
 
 /*
  * ADDRESS, ADDRESS/BITS, [ADDRESS], [ADDRESS]/BITS or [ADDRESS/BITS]. The bits behind the

@@ -3,6 +3,7 @@
 
 #include "ipc/submit.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 
@@ -19,10 +20,11 @@ static bool is_alive(const struct ipc_channel *channel)
 	return ipc_is_open(channel) && poll(&p, 1, 0) == 0;
 }
 
-bool submit_connect(struct ipc_channel *channel, const char *service_name, char *queue_id,
-		    struct clock_mono deadline)
+bool submit_connect(struct ipc_channel *channel, const char *service_name, char *queue_id)
 {
+	struct clock_mono deadline = service_first_answer();
 	struct msg_submit_ready ready;
+	enum ipc_status status;
 	int fd;
 
 	if (is_alive(channel) && *queue_id != '\0')
@@ -32,9 +34,10 @@ bool submit_connect(struct ipc_channel *channel, const char *service_name, char 
 	if (fd < 0)
 		return false;
 	ipc_attach(channel, fd);
-	if (IPC_EXPECT(channel, submit_ready, &ready, deadline) != IPC_OK ||
-	    ready.queue_id.n >= SUBMIT_ID_BYTES) {
+	status = IPC_EXPECT(channel, submit_ready, &ready, deadline);
+	if (status != IPC_OK || ready.queue_id.n >= SUBMIT_ID_BYTES) {
 		ipc_close(channel);
+		errno = status == IPC_TIMEOUT ? ETIMEDOUT : ECONNRESET;
 		return false;
 	}
 	(void)snprintf(queue_id, SUBMIT_ID_BYTES, "%.*s", SPAN_ARG(ready.queue_id));

@@ -37,11 +37,11 @@ enum submit_result {
 
 /*
  * Opens a connection to the cleanup service `service_name` unless `channel` has one that still
- * lives, and reads its submit_ready. The id is in `queue_id` (at least 32 bytes). False when cleanup
- * cannot be reached in time: a temporary local fault.
+ * lives, and reads its submit_ready. The id is in `queue_id` (at least 32 bytes). False, with errno,
+ * when cleanup cannot be reached, ETIMEDOUT when it says nothing until service_first_answer(): a
+ * temporary local fault.
  */
-MUST_USE bool submit_connect(struct ipc_channel *channel, const char *service_name, char *queue_id,
-			     struct clock_mono deadline);
+MUST_USE bool submit_connect(struct ipc_channel *channel, const char *service_name, char *queue_id);
 
 /* The options (SUBMIT_) that receive_override_options of this process asks for. */
 uint32_t submit_options(void);

@@ -37,12 +37,13 @@ static bool ask(enum table_verb verb, const char *name, unsigned flags, struct s
 {
 	struct msg_table_request request = { .verb = verb, .table = span_of(name), .flags = flags,
 					     .key = key, .value = value };
-	struct clock_mono deadline = clock_in_ms((int64_t)conf->ipc_timeout * 1000);
+	struct clock_mono deadline = service_first_answer();
 	bool was_open = ipc_is_open(&channel);
 
 	if (exchange(&request, ret, deadline) || (was_open && exchange(&request, ret, deadline)))
 		return true;
-	(void)buf_printf(ret_error, "%s: proxymap does not answer", name);
+	(void)buf_printf(ret_error, "%s: the %s service does not answer", name,
+			 conf->proxymap_service_name);
 	return false;
 }
 

@@ -5,8 +5,8 @@
  */
 
 #include "mail/domain.h"
+#include "base/ip.h"
 
-#include "net/netaddr.h"
 
 static bool is_name_char(char c, bool may_be_utf8)
 {
@@ -52,20 +52,20 @@ enum domain_status domain_check_name(struct span name, bool may_be_utf8)
 }
 
 /* literal = "[" ( IPv4 / "IPv6:" IPv6 ) "]" */
-enum domain_status domain_check_literal(struct span text, struct netaddr *ret_addr)
+enum domain_status domain_check_literal(struct span text, struct ip_addr *ret_addr)
 {
 	struct span inner;
-	struct netaddr addr;
-	enum netaddr_family want = NETADDR_IPV4;
+	struct ip_addr addr;
+	enum ip_family want = IP_V4;
 
 	if (text.n < 3 || text.p[0] != '[' || text.p[text.n - 1] != ']')
 		return DOMAIN_BAD_LITERAL;
 	inner = (struct span){ text.p + 1, text.n - 2 };
 	if (span_starts_nocase(inner, SPAN("IPv6:"))) {
 		inner = span_from(inner, 5);
-		want = NETADDR_IPV6;
+		want = IP_V6;
 	}
-	if (!netaddr_parse(inner, &addr) || addr.family != want)
+	if (!ip_parse(inner, &addr) || addr.family != want)
 		return DOMAIN_BAD_LITERAL;
 	if (ret_addr != NULL)
 		*ret_addr = addr;

@@ -6,7 +6,7 @@
 
 #include "base/span.h"
 
-struct netaddr;
+struct ip_addr;
 
 enum { DOMAIN_LABEL_MAX = 63, DOMAIN_NAME_MAX = 255 };
 
@@ -31,7 +31,7 @@ MUST_USE enum domain_status domain_check_name(struct span name, bool may_be_utf8
  * "[192.0.2.1]" or "[IPv6:2001:db8::1]" (RFC 5321 4.1.3). *ret_addr, which may be NULL, gets
  * the address.
  */
-MUST_USE enum domain_status domain_check_literal(struct span text, struct netaddr *ret_addr);
+MUST_USE enum domain_status domain_check_literal(struct span text, struct ip_addr *ret_addr);
 
 /* Either of them, by the first byte. */
 MUST_USE enum domain_status domain_check(struct span domain, bool may_be_utf8);

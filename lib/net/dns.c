@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ip.h"
 #include "base/mem.h"
 #include "ipc/channel.h"
-#include "net/netaddr.h"
 #include "proc/service.h"
 
 /* How much longer than the service the asker waits, so that its answer "timeout" gets here. */
@@ -154,11 +154,11 @@ void dns_result_done(struct dns_result *result)
 /* in-addr.arpa: RFC 1035 3.5; ip6.arpa: RFC 3596 2.5 */
 bool dns_reverse_name(struct span address, struct buf *out)
 {
-	struct netaddr addr;
+	struct ip_addr addr;
 
-	if (!netaddr_parse(address, &addr))
+	if (!ip_parse(address, &addr))
 		return false;
-	if (addr.family == NETADDR_IPV4)
+	if (addr.family == IP_V4)
 		return buf_printf(out, "%u.%u.%u.%u.in-addr.arpa", addr.bytes[3], addr.bytes[2],
 				  addr.bytes[1], addr.bytes[0]);
 	for (int i = 15; i >= 0; i--)

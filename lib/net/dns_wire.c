@@ -8,8 +8,8 @@
 
 #include <string.h>
 
+#include "base/ip.h"
 #include "mail/domain.h"
-#include "net/netaddr.h"
 
 enum { CLASS_IN = 1, TYPE_SOA = 6, TYPE_OPT = 41 };
 enum { HEADER_BYTES = 12, NAME_MAX_BYTES = 255, JUMPS_MAX = 64, TTL_MAX_S = 0x7fffffff };
@@ -223,15 +223,15 @@ static enum take take_host(const struct reader *reader, const struct record *rec
 }
 
 static enum take take_address(const struct reader *reader, const struct record *record,
-			      char text[NETADDR_TEXT_SIZE], struct msg_dns_record *out)
+			      char text[IP_TEXT_MAX], struct msg_dns_record *out)
 {
-	struct netaddr addr = { .family = record->type == DNS_A ? NETADDR_IPV4 : NETADDR_IPV6 };
+	struct ip_addr addr = { .family = record->type == DNS_A ? IP_V4 : IP_V6 };
 	size_t size = record->type == DNS_A ? 4 : 16;
 
 	if (record->data_size != size)
 		return TAKE_MALFORMED;
 	memcpy(addr.bytes, reader->packet + record->data_at, size);
-	out->host = netaddr_format(&addr, text);
+	out->host = ip_text(&addr, text);
 	return TAKE_OK;
 }
 
@@ -279,7 +279,7 @@ static enum take take_record(const struct reader *reader, const struct record *r
 {
 	struct msg_dns_record out = { .name = name_span(&record->owner), .type = record->type,
 				      .ttl_s = record->ttl_s };
-	char address[NETADDR_TEXT_SIZE];
+	char address[IP_TEXT_MAX];
 	struct name host;
 	enum take take = TAKE_OK;
 

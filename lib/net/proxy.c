@@ -24,13 +24,13 @@ static bool is_prefix(struct span bytes, struct span of)
 
 /* ---- version 1: one line of text ---- */
 
-static bool take_address(struct span word, bool is_v6, char ret_text[IP_TEXT_MAX])
+static bool take_address(struct span word, enum ip_family family, char ret_text[IP_TEXT_MAX])
 {
 	struct ip_addr addr;
 
-	if (!ip_parse(word, &addr) || addr.is_v6 != is_v6)
+	if (!ip_parse(word, &addr) || addr.family != family)
 		return false;
-	ip_text(&addr, ret_text);
+	(void)ip_text(&addr, ret_text);
 	return true;
 }
 
@@ -49,7 +49,7 @@ static enum proxy_status parse_line(struct span line, struct proxied *ret)
 {
 	struct span words[6], rest = line;
 	size_t count = 0;
-	bool is_v6;
+	enum ip_family family;
 
 	while (count < 5 && span_cut(rest, ' ', &words[count], &rest))
 		count++;
@@ -58,9 +58,9 @@ static enum proxy_status parse_line(struct span line, struct proxied *ret)
 		return PROXY_LOCAL;
 	if (count != 6 || !(span_is(words[1], "TCP4") || span_is(words[1], "TCP6")))
 		return PROXY_BAD;
-	is_v6 = span_is(words[1], "TCP6");
-	if (take_address(words[2], is_v6, ret->client_addr) &&
-	    take_address(words[3], is_v6, ret->server_addr) &&
+	family = span_is(words[1], "TCP6") ? IP_V6 : IP_V4;
+	if (take_address(words[2], family, ret->client_addr) &&
+	    take_address(words[3], family, ret->server_addr) &&
 	    take_port(words[4], ret->client_port) && take_port(words[5], ret->server_port))
 		return PROXY_CLIENT;
 	return PROXY_BAD;
@@ -86,15 +86,15 @@ static unsigned number16(const char *at)
 }
 
 /* Both addresses, then both ports: proxy-protocol.txt 2.2 */
-static void take_binary(const char *at, bool is_v6, struct proxied *ret)
+static void take_binary(const char *at, enum ip_family family, struct proxied *ret)
 {
-	struct ip_addr client = { .is_v6 = is_v6 }, server = { .is_v6 = is_v6 };
-	size_t size = is_v6 ? 16 : 4;
+	struct ip_addr client = { .family = family }, server = { .family = family };
+	size_t size = family == IP_V6 ? 16 : 4;
 
 	memcpy(client.bytes, at, size);
 	memcpy(server.bytes, at + size, size);
-	ip_text(&client, ret->client_addr);
-	ip_text(&server, ret->server_addr);
+	(void)ip_text(&client, ret->client_addr);
+	(void)ip_text(&server, ret->server_addr);
 	(void)snprintf(ret->client_port, sizeof(ret->client_port), "%u", number16(at + 2 * size));
 	(void)snprintf(ret->server_port, sizeof(ret->server_port), "%u",
 		       number16(at + 2 * size + 2));
@@ -120,7 +120,7 @@ static enum proxy_status parse_v2(struct span bytes, struct proxied *ret, size_t
 	if ((family == TCP_IPV4 && length < V2_IPV4) || (family == TCP_IPV6 && length < V2_IPV6) ||
 	    (family != TCP_IPV4 && family != TCP_IPV6))
 		return PROXY_BAD;
-	take_binary(bytes.p + V2_FIXED, family == TCP_IPV6, ret);
+	take_binary(bytes.p + V2_FIXED, family == TCP_IPV6 ? IP_V6 : IP_V4, ret);
 	return PROXY_CLIENT;
 }
 

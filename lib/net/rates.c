@@ -75,12 +75,13 @@ void rates_client(const struct ip_addr *addr, int v4_bits, int v6_bits,
 		  char ret_text[RATES_CLIENT_MAX])
 {
 	struct ip_addr net = *addr;
-	int bits = addr->is_v6 ? v6_bits : v4_bits, all_bits = addr->is_v6 ? 128 : 32;
+	bool is_v6 = addr->family == IP_V6;
+	int bits = is_v6 ? v6_bits : v4_bits, all_bits = is_v6 ? 128 : 32;
 	char text[IP_TEXT_MAX];
 
 	if (bits < all_bits)
 		ip_mask(&net, (unsigned)bits);
-	ip_text(&net, text);
+	(void)ip_text(&net, text);
 	if (bits < all_bits)
 		(void)snprintf(ret_text, RATES_CLIENT_MAX, "%s/%d", text, bits);
 	else

@@ -25,17 +25,17 @@ static void parse_option(struct span option, struct resolv_conf *ret)
 		ret->is_trusted = true;
 }
 
-static bool is_loopback(const struct netaddr *addr)
+static bool is_loopback(const struct ip_addr *addr)
 {
-	static const struct netaddr loopback6 = { NETADDR_IPV6, { [15] = 1 } };
+	static const struct ip_addr loopback6 = { IP_V6, { [15] = 1 } };
 
-	return (addr->family == NETADDR_IPV4 && addr->bytes[0] == 127) ||
-	       netaddr_eq(addr, &loopback6);
+	return (addr->family == IP_V4 && addr->bytes[0] == 127) ||
+	       ip_equal(addr, &loopback6);
 }
 
 void resolv_conf_parse(struct span text, struct resolv_conf *ret)
 {
-	static const struct netaddr fallback = { NETADDR_IPV4, { 127, 0, 0, 1 } };
+	static const struct ip_addr fallback = { IP_V4, { 127, 0, 0, 1 } };
 	struct span line, word;
 	bool is_all_loopback = true;
 
@@ -43,10 +43,10 @@ void resolv_conf_parse(struct span text, struct resolv_conf *ret)
 	while (span_line(&text, &line)) {
 		word = span_word(&line, BLANKS);
 		if (span_is(word, "nameserver")) {
-			struct netaddr *server = &ret->servers[ret->server_count];
+			struct ip_addr *server = &ret->servers[ret->server_count];
 
 			if (ret->server_count < RESOLV_SERVERS_MAX &&
-			    netaddr_parse(span_word(&line, BLANKS), server))
+			    ip_parse(span_word(&line, BLANKS), server))
 				ret->server_count++;
 		} else if (span_is(word, "options")) {
 			while ((word = span_word(&line, BLANKS)).n > 0)
@@ -69,7 +69,7 @@ static struct span lower(struct arena *arena, struct span name)
 	return (struct span){ copy, name.n };
 }
 
-static void add_name(struct hosts *hosts, struct span name, const struct netaddr *addr)
+static void add_name(struct hosts *hosts, struct span name, const struct ip_addr *addr)
 {
 	struct hosts_entry *entry = arena_alloc(&hosts->arena, sizeof(*entry));
 	struct hosts_entry *last = htab_get(&hosts->by_name, name);
@@ -87,15 +87,15 @@ static void add_name(struct hosts *hosts, struct span name, const struct netaddr
 void hosts_parse(struct span text, struct hosts *ret)
 {
 	struct span line, word, comment;
-	struct netaddr addr;
-	char canonical[NETADDR_TEXT_SIZE];
+	struct ip_addr addr;
+	char canonical[IP_TEXT_MAX];
 
 	while (span_line(&text, &line)) {
 		(void)span_cut(line, '#', &line, &comment);
-		if (!netaddr_parse(span_word(&line, BLANKS), &addr))
+		if (!ip_parse(span_word(&line, BLANKS), &addr))
 			continue;
 
-		struct span addr_text = netaddr_format(&addr, canonical);
+		struct span addr_text = ip_text(&addr, canonical);
 
 		while ((word = span_word(&line, BLANKS)).n > 0) {
 			if (domain_check_name(word, false) != DOMAIN_OK)
@@ -126,9 +126,9 @@ const struct hosts_entry *hosts_find(const struct hosts *hosts, struct span name
 	return htab_get(&hosts->by_name, (struct span){ key, name.n });
 }
 
-const char *hosts_name(const struct hosts *hosts, const struct netaddr *addr)
+const char *hosts_name(const struct hosts *hosts, const struct ip_addr *addr)
 {
-	char text[NETADDR_TEXT_SIZE];
+	char text[IP_TEXT_MAX];
 
-	return htab_get(&hosts->by_addr, netaddr_format(addr, text));
+	return htab_get(&hosts->by_addr, ip_text(addr, text));
 }

@@ -5,13 +5,13 @@
 /* resolv.conf(5) and hosts(5), as text. Pure; used by the dns service. */
 
 #include "base/htab.h"
+#include "base/ip.h"
 #include "base/mem.h"
-#include "net/netaddr.h"
 
 enum { RESOLV_SERVERS_MAX = 8 };
 
 struct resolv_conf {
-	struct netaddr servers[RESOLV_SERVERS_MAX];
+	struct ip_addr servers[RESOLV_SERVERS_MAX];
 	size_t server_count; /* at least 1: 127.0.0.1 when the file names none */
 	unsigned timeout_s;  /* 1 to 30, for the first try */
 	unsigned attempts;   /* 1 to 5 */
@@ -31,7 +31,7 @@ struct hosts {
 
 struct hosts_entry {
 	struct hosts_entry *next;
-	struct netaddr addr;
+	struct ip_addr addr;
 };
 
 void hosts_parse(struct span text, struct hosts *ret);
@@ -41,6 +41,6 @@ void hosts_done(struct hosts *hosts);
 const struct hosts_entry *hosts_find(const struct hosts *hosts, struct span name);
 
 /* The first name of the line with that address, or NULL. */
-const char *hosts_name(const struct hosts *hosts, const struct netaddr *addr);
+const char *hosts_name(const struct hosts *hosts, const struct ip_addr *addr);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -99,10 +100,22 @@ void command_fatal(int status, const char *format, ...)
 	fatal("%s", buf_str(&text));
 }
 
+int command_connect_at(const char *path, struct clock_mono deadline)
+{
+	struct stat st;
+	bool is_fifo = stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
+	char *at = mem_printf("%s%s", path, is_fifo ? COMMAND_BESIDE_FIFO : "");
+	int fd = ipc_connect_path(at, deadline), saved = errno;
+
+	free(at);
+	errno = saved;
+	return fd;
+}
+
 int command_connect(const char *service_name, struct clock_mono deadline)
 {
 	char *path = mem_printf("%s/public/%s", conf->queue_directory, service_name);
-	int fd = ipc_connect_path(path, deadline), saved = errno;
+	int fd = command_connect_at(path, deadline), saved = errno;
 
 	free(path);
 	errno = saved;

@@ -18,7 +18,16 @@ void command_clean_environment(void);
 /* As fatal() with another exit status, of sysexits.h. */
 NORETURN void command_fatal(int status, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* Connects to public/NAME of this instance; a descriptor or -1 with errno. */
+/* What the name of the socket ends with that a service of type fifo has for commands. */
+#define COMMAND_BESIDE_FIFO ".socket"
+
+/*
+ * Connects to the service whose socket or FIFO is at `path`: where that is a FIFO, which gives no
+ * answers, to the socket beside it. A descriptor or -1 with errno.
+ */
+MUST_USE int command_connect_at(const char *path, struct clock_mono deadline);
+
+/* The same by the service's name in public/ of this instance. */
 MUST_USE int command_connect(const char *service_name, struct clock_mono deadline);
 
 /*

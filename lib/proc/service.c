@@ -27,9 +27,10 @@
 #include "conf/snapshot.h"
 #include "ipc/channel.h"
 #include "proc/workers.h"
+#include "queue/dirs.h"
 
 enum { SNAPSHOT_FD = 3, MASTER_FD = 4, LOG_FD = 5 };
-enum { RENEW_DELAY_MS = 300, ACCEPT_PAUSE_MS = 1000 };
+enum { RENEW_DELAY_MS = 300, ACCEPT_PAUSE_MS = 1000, LETTERS_MAX = 64, FIRST_ANSWER_S = 30 };
 
 struct service service = { .log_fd = -1 };
 
@@ -71,9 +72,11 @@ static int extra_number(const char *name, int fallback)
 	return span_u64(span_of(extra(name)), 0x7fffffff, &value) ? (int)value : fallback;
 }
 
-const char *service_queue_place(void)
+void service_open_queue(struct queue_dirs *dirs)
 {
-	return service.is_chrooted ? "/" : service.queue_directory;
+	if (!queue_dirs_open(dirs, service.is_chrooted ? "/" : service.queue_directory))
+		fatal("open the queue directories in %s: %s", service.queue_directory,
+		      strerror(errno));
 }
 
 /* "listeners" is "6 smtpd 7 @public ..." */
@@ -152,6 +155,13 @@ int service_connect(const char *name, struct clock_mono deadline)
 
 	(void)snprintf(path, sizeof(path), "%s%s", self.socket_prefix, name);
 	return ipc_connect_path(path, deadline);
+}
+
+struct clock_mono service_first_answer(void)
+{
+	int limit_s = conf->ipc_timeout;
+
+	return clock_in_ms((limit_s < FIRST_ANSWER_S ? limit_s : FIRST_ANSWER_S) * 1000);
 }
 
 /* ---- talking to master ---- */
@@ -295,6 +305,16 @@ static void pause_accept(int error)
 	event_at(&self.accept_pause, clock_in_ms(ACCEPT_PAUSE_MS), watch_listeners);
 }
 
+/* What is written at once is read at once; who writes more has it taken as several requests. */
+static void take_letters(int fifo)
+{
+	char letters[LETTERS_MAX];
+	ssize_t size = read(fifo, letters, sizeof(letters));
+
+	if (size > 0)
+		self.program->on_letters((struct span){ letters, (size_t)size });
+}
+
 static void on_accept(struct event_fd *watch, unsigned events)
 {
 	size_t index = (size_t)(watch - self.accept_watches);
@@ -304,6 +324,10 @@ static void on_accept(struct event_fd *watch, unsigned events)
 	(void)events;
 	if (strcmp(from->client, SERVICE_DGRAM) == 0) {
 		self.program->on_datagrams(from->fd);
+		return;
+	}
+	if (strcmp(from->client, SERVICE_FIFO) == 0) {
+		take_letters(from->fd);
 		return;
 	}
 	fd = accept4(from->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);

@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/compiler.h"
+#include "base/span.h"
 #include "proc/jail.h"
 
 enum service_kind { SERVICE_WORKERS, SERVICE_LOOP };
@@ -51,6 +52,9 @@ struct service_program {
 	/* LOOP: datagrams wait at `fd`, a socket of type unix-dgram, which stays the runtime's. */
 	void (*on_datagrams)(int fd);
 
+	/* LOOP: somebody wrote to a FIFO of the service: letters as of postkick(1), 64 at most. */
+	void (*on_letters)(struct span letters);
+
 	/* LOOP: the wake-up time of master.cf, or somebody kicked the service. */
 	void (*on_wakeup)(void);
 
@@ -66,6 +70,8 @@ struct service_program {
 #define SERVICE_INET "@inet"
 #define SERVICE_PUBLIC "@public"
 #define SERVICE_DGRAM "@dgram"
+#define SERVICE_FIFO "@fifo"
+#define SERVICE_PASS "@pass" /* the peer passes the connection: see proc/pass.h */
 
 /* What master says of this process; set before `prepare`. */
 struct service {
@@ -81,8 +87,12 @@ struct service {
 
 extern struct service service;
 
-/* The queue directory as this process sees it once it is jailed. Borrowed for good. */
-const char *service_queue_place(void);
+/*
+ * In the jail: opens the directories of the queue, wherever the queue directory is to be seen from
+ * there. A failure is fatal.
+ */
+struct queue_dirs;
+void service_open_queue(struct queue_dirs *dirs);
 
 /* main() of every daemon. */
 int service_main(int argc, char **argv, const struct service_program *program);
@@ -92,6 +102,14 @@ int service_main(int argc, char **argv, const struct service_program *program);
  * that the receiver knows who calls. A descriptor, or -1 with errno.
  */
 MUST_USE int service_connect(const char *name, struct clock_mono deadline);
+
+/*
+ * Until when to wait for the first words of another service, from now: half a minute, or ipc_timeout
+ * if that is less. master keeps the sockets of a service that cannot start, so a connection to it
+ * is made and then nobody answers; whoever waits for us shall not wait as long as for a service
+ * that is at work.
+ */
+struct clock_mono service_first_answer(void);
 
 /* WORKERS: whether this generation ends, so that a session should close after its transaction. */
 bool service_is_draining(void);

@@ -5,11 +5,11 @@
  */
 
 #include "base/fold.h"
+#include "base/ip.h"
 #include "base/utf8.h"
 #include "mail/addr.h"
 #include "mail/domain.h"
 #include "mail/idna.h"
-#include "net/netaddr.h"
 #include "route/parts.h"
 #include "route/route.h"
 
@@ -94,7 +94,7 @@ static enum route_status in_list(struct work *work, enum route_list list, struct
 /* mydestination, or an address literal of ours. */
 static enum route_status is_local_domain(struct work *work, struct span domain)
 {
-	struct netaddr addr;
+	struct ip_addr addr;
 
 	if (domain.n > 0 && domain.p[0] == '[') {
 		if (domain_check_literal(domain, &addr) == DOMAIN_OK &&
@@ -122,14 +122,14 @@ static bool is_good_domain(const struct route_config *config, struct span domain
 static void bracket_numeric(struct work *work)
 {
 	struct addr addr = addr_split(buf_span(&work->address));
-	char text[NETADDR_TEXT_SIZE];
-	struct netaddr number;
+	char text[IP_TEXT_MAX];
+	struct ip_addr number;
 
-	if (!work->config->resolve_numeric_domain || !netaddr_parse(addr.domain, &number))
+	if (!work->config->resolve_numeric_domain || !ip_parse(addr.domain, &number))
 		return;
 	buf_truncate(&work->address, addr.local.n);
-	buf_printf(&work->address, "@[%s%s]", number.family == NETADDR_IPV6 ? "IPv6:" : "",
-		   netaddr_format(&number, text).p);
+	buf_printf(&work->address, "@[%s%s]", number.family == IP_V6 ? "IPv6:" : "",
+		   ip_text(&number, text).p);
 }
 
 /* Puts `user` "@" `domain` in place of the address; both may point into it. */

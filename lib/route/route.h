@@ -14,7 +14,7 @@
 #include "base/buf.h"
 #include "mail/addr_ext.h"
 
-struct netaddr;
+struct ip_addr;
 
 enum route_status {
 	ROUTE_OK, /* of a lookup: found; of a list: it matches */
@@ -53,7 +53,7 @@ struct route_lookups {
 	/* Whether a domain name is in the list; the name is in lower case. */
 	enum route_status (*match)(void *context, enum route_list list, struct span domain);
 	/* Whether the mail system receives mail at the address (inet_ and proxy_interfaces). */
-	bool (*is_own_address)(void *context, const struct netaddr *addr);
+	bool (*is_own_address)(void *context, const struct ip_addr *addr);
 };
 
 /* main.cf; the strings are borrowed and outlive the calls. */

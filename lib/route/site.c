@@ -11,10 +11,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/ip.h"
 #include "base/log.h"
 #include "conf/conf.h"
 #include "mail/domain.h"
-#include "net/netaddr.h"
 
 static enum route_status from_table(enum table_status status)
 {
@@ -53,11 +53,11 @@ static enum route_status match(void *context, enum route_list which, struct span
 	return from_match(match_name(site->lists[which], site->lookup, domain));
 }
 
-static bool is_own_address(void *context, const struct netaddr *addr)
+static bool is_own_address(void *context, const struct ip_addr *addr)
 {
 	struct site *site = context;
-	char text[NETADDR_TEXT_SIZE];
-	struct span address = netaddr_format(addr, text);
+	char text[IP_TEXT_MAX];
+	struct span address = ip_text(addr, text);
 
 	return match_client(site->own_addresses, NULL, SPAN(""), address) == MATCH_YES;
 }
@@ -69,7 +69,7 @@ static enum table_status is_local(void *context, struct lookup *lookup, struct s
 
 enum table_status site_is_local(struct site *site, struct lookup *lookup, struct span domain)
 {
-	struct netaddr addr;
+	struct ip_addr addr;
 
 	if (domain.n > 0 && domain.p[0] == '[')
 		return domain_check_literal(domain, &addr) == DOMAIN_OK && is_own_address(site, &addr)

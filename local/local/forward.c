@@ -20,7 +20,6 @@
 
 enum {
 	SUBMIT_LIMIT_MS = 3600 * 1000,
-	CONNECT_LIMIT_MS = 60 * 1000,
 	RCPTS_BYTES = 120 * 1024, /* of one submit_rcpts */
 	RCPTS_MAX = 64 * 1024 * 1024,
 	QUEUE_ID_BYTES = 32,
@@ -194,8 +193,7 @@ static struct deliver_outcome submit(struct run *run, const struct forwarding *f
 	struct msg_submit_done done;
 	char status[DSN_STATUS_SIZE];
 
-	if (!submit_connect(&cleanup, conf->cleanup_service_name, next_id,
-			    clock_in_ms(CONNECT_LIMIT_MS)))
+	if (!submit_connect(&cleanup, conf->cleanup_service_name, next_id))
 		return fault;
 	memcpy(id, next_id, QUEUE_ID_BYTES);
 	/* cleanup may have refused and stopped reading: its answer counts, whatever failed before. */

@@ -87,11 +87,7 @@ static void prepare(void)
 
 static void start(void)
 {
-	const char *place = service_queue_place();
-
-	if (!queue_dirs_open(&dirs, place))
-		fatal("open the queue directories in %s: %s", service.queue_directory,
-		      strerror(errno));
+	service_open_queue(&dirs);
 }
 
 int main(int argc, char **argv)

@@ -168,7 +168,7 @@ static bool submit(struct report *report, const struct report_reader *reader, st
 		enum body_status body = BODY_END;
 		bool is_good = false;
 
-		if (submit_connect(&cleanup, conf->cleanup_service_name, next_id, s.deadline) &&
+		if (submit_connect(&cleanup, conf->cleanup_service_name, next_id) &&
 		    open_submission(&s, report, sender, reader->address)) {
 			report_header(report, reader, put, &s);
 			body = report_body(report, reader, put, &s);

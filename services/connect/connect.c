@@ -20,6 +20,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/ip.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
@@ -27,7 +28,6 @@
 #include "ipc/channel.h"
 #include "net/dns.h"
 #include "net/endpoint.h"
-#include "net/netaddr.h"
 #include "proc/service.h"
 
 enum { ENDPOINTS_MAX = 1000, REQUEST_MS = 10000 };
@@ -132,12 +132,12 @@ static int open_unix(struct span path, struct clock_mono deadline)
 	return open_address((const struct sockaddr *)&address, sizeof(address), deadline);
 }
 
-static int open_ip(const struct netaddr *ip, uint16_t port, struct clock_mono deadline)
+static int open_ip(const struct ip_addr *ip, uint16_t port, struct clock_mono deadline)
 {
 	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
 	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
 
-	if (ip->family == NETADDR_IPV4) {
+	if (ip->family == IP_V4) {
 		memcpy(&v4.sin_addr, ip->bytes, sizeof(v4.sin_addr));
 		return open_address((const struct sockaddr *)&v4, sizeof(v4), deadline);
 	}
@@ -150,17 +150,17 @@ static int open_host(struct span host, uint16_t port, struct clock_mono deadline
 {
 	static const enum dns_type types[] = { DNS_A, DNS_AAAA };
 	struct dns_result result = { 0 };
-	struct netaddr ip;
+	struct ip_addr ip;
 	int fd = -1;
 
-	if (netaddr_parse(host, &ip))
+	if (ip_parse(host, &ip))
 		return open_ip(&ip, port, deadline);
 	errno = EHOSTUNREACH;
 	for (size_t i = 0; fd < 0 && i < ARRAY_LEN(types); i++) {
 		if (dns_lookup(host, types[i], DNS_WITH_HOSTS, deadline, &result) != DNS_FOUND)
 			continue;
 		for (size_t k = 0; fd < 0 && k < result.count; k++)
-			if (netaddr_parse(result.records[k].host, &ip))
+			if (ip_parse(result.records[k].host, &ip))
 				fd = open_ip(&ip, port, deadline);
 	}
 

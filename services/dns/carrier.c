@@ -98,14 +98,14 @@ static void on_socket_state(void *context, ares_socket_t fd, int wants_read, int
 static void set_servers(const struct resolv_conf *conf)
 {
 	struct buf list = BUF_INIT(1024);
-	char text[NETADDR_TEXT_SIZE];
+	char text[IP_TEXT_MAX];
 	int status;
 
 	for (size_t i = 0; i < conf->server_count; i++)
-		(void)buf_printf(&list, conf->servers[i].family == NETADDR_IPV6 ? "%s[%.*s]:53"
+		(void)buf_printf(&list, conf->servers[i].family == IP_V6 ? "%s[%.*s]:53"
 										: "%s%.*s:53",
 				 i > 0 ? "," : "",
-				 SPAN_ARG(netaddr_format(&conf->servers[i], text)));
+				 SPAN_ARG(ip_text(&conf->servers[i], text)));
 	status = ares_set_servers_ports_csv(carrier.channel, buf_str(&list));
 	if (status != ARES_SUCCESS)
 		fatal("dns servers %s: %s", buf_str(&list), ares_strerror(status));

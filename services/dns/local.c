@@ -21,24 +21,24 @@ static void add(struct dns_reply *reply, struct span name, enum dns_type type, s
 }
 
 static void add_address(struct dns_reply *reply, struct span name, enum dns_type type,
-			const struct netaddr *addr)
+			const struct ip_addr *addr)
 {
-	char text[NETADDR_TEXT_SIZE];
+	char text[IP_TEXT_MAX];
 
-	if (addr->family == (type == DNS_A ? NETADDR_IPV4 : NETADDR_IPV6))
-		add(reply, name, type, netaddr_format(addr, text));
+	if (addr->family == (type == DNS_A ? IP_V4 : IP_V6))
+		add(reply, name, type, ip_text(addr, text));
 }
 
 /* "4.3.2.1.in-addr.arpa" to 1.2.3.4, and the like for IPv6; false when it is neither. */
-static bool address_of_reverse(struct span name, struct netaddr *ret)
+static bool address_of_reverse(struct span name, struct ip_addr *ret)
 {
 	struct buf again = BUF_INIT(128);
 	struct span rest = name;
 	bool is_same;
 
-	*ret = (struct netaddr){ 0 };
+	*ret = (struct ip_addr){ 0 };
 	if (span_ends_nocase(name, SPAN(".in-addr.arpa"))) {
-		ret->family = NETADDR_IPV4;
+		ret->family = IP_V4;
 		for (int i = 3; i >= 0; i--) {
 			uint64_t byte;
 
@@ -47,7 +47,7 @@ static bool address_of_reverse(struct span name, struct netaddr *ret)
 			ret->bytes[i] = (uint8_t)byte;
 		}
 	} else if (span_ends_nocase(name, SPAN(".ip6.arpa")) && name.n == 72) {
-		ret->family = NETADDR_IPV6;
+		ret->family = IP_V6;
 		for (int i = 0; i < 32; i++) {
 			char c = ascii_lower(name.p[2 * i]);
 			int digit = ascii_is_digit(c) ? c - '0' : c - 'a' + 10;
@@ -58,10 +58,10 @@ static bool address_of_reverse(struct span name, struct netaddr *ret)
 		return false;
 	}
 
-	char text[NETADDR_TEXT_SIZE];
+	char text[IP_TEXT_MAX];
 
 	/* Only the one way of writing it counts. */
-	is_same = dns_reverse_name(netaddr_format(ret, text), &again) &&
+	is_same = dns_reverse_name(ip_text(ret, text), &again) &&
 		  span_eq_nocase(buf_span(&again), name);
 	buf_done(&again);
 	return is_same;
@@ -69,7 +69,7 @@ static bool address_of_reverse(struct span name, struct netaddr *ret)
 
 static void add_hosts(struct dns_reply *reply, struct span name, enum dns_type type, bool *ret_known)
 {
-	struct netaddr addr;
+	struct ip_addr addr;
 
 	if (type == DNS_PTR) {
 		const char *host = address_of_reverse(name, &addr) ? hosts_name(&hosts, &addr) : NULL;
@@ -86,8 +86,8 @@ static void add_hosts(struct dns_reply *reply, struct span name, enum dns_type t
 
 struct answer *local_answer(struct span name, enum dns_type type, unsigned flags)
 {
-	static const struct netaddr loopback4 = { NETADDR_IPV4, { 127, 0, 0, 1 } };
-	static const struct netaddr loopback6 = { NETADDR_IPV6, { [15] = 1 } };
+	static const struct ip_addr loopback4 = { IP_V4, { 127, 0, 0, 1 } };
+	static const struct ip_addr loopback6 = { IP_V6, { [15] = 1 } };
 	struct dns_reply reply;
 	struct answer *answer = NULL;
 	bool is_known = false;

@@ -267,11 +267,7 @@ static void prepare(void)
 
 static void start(void)
 {
-	const char *place = service_queue_place();
-
-	if (!queue_dirs_open(&dirs, place))
-		fatal("open the queue directories in %s: %s", service.queue_directory,
-		      strerror(errno));
+	service_open_queue(&dirs);
 	event_at(&refresh_timer, clock_in_ms((int64_t)conf->fast_flush_refresh_time * 1000),
 		 on_refresh_time);
 }

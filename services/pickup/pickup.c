@@ -165,13 +165,19 @@ static void collect(void)
 		event_at(&state.pause, clock_in_ms(PAUSE_MS), on_pause_end);
 }
 
-/* Whoever connects says by that alone that there is mail. */
+/* Whoever writes or connects says by that alone that there is mail. */
+static void on_letters(struct span letters)
+{
+	(void)letters;
+	if (!event_is_set(&state.pause))
+		collect();
+}
+
 static void on_connection(int fd, const char *client)
 {
 	(void)client;
 	(void)close(fd);
-	if (!event_is_set(&state.pause))
-		collect();
+	on_letters(SPAN(""));
 }
 
 static void on_wakeup(void)
@@ -182,8 +188,7 @@ static void on_wakeup(void)
 
 static void start(void)
 {
-	if (!queue_dirs_open(&state.dirs, "."))
-		fatal("open queue directories: %s", strerror(errno));
+	service_open_queue(&state.dirs);
 	on_wakeup();
 }
 
@@ -194,6 +199,7 @@ int main(int argc, char **argv)
 		.kind = SERVICE_LOOP,
 		.start = start,
 		.on_connection = on_connection,
+		.on_letters = on_letters,
 		.on_wakeup = on_wakeup,
 	};
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The connection to cleanup, over which one message after the other goes; see ipc/submit.h. */
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,9 +30,9 @@ bool handover_start(struct handover *handover, const char *name)
 {
 	*handover = (struct handover){ .name = name };
 	buf_init(&handover->rcpts, IPC_RECORD_MAX);
-	if (!submit_connect(&cleanup, conf->cleanup_service_name, next_id, ipc_deadline())) {
-		log_warn("cannot reach the %s service; mail stays in maildrop",
-			 conf->cleanup_service_name);
+	if (!submit_connect(&cleanup, conf->cleanup_service_name, next_id)) {
+		log_warn("cannot reach the %s service: %s; mail stays in maildrop",
+			 conf->cleanup_service_name, strerror(errno));
 		return false;
 	}
 	memcpy(handover->queue_id, next_id, sizeof(handover->queue_id));

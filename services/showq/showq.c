@@ -5,11 +5,8 @@
  * messages are active. Nothing that a client says is read.
  */
 
-#include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "conf/conf.h"
 #include "ipc/channel.h"
 #include "proc/service.h"
@@ -66,11 +63,7 @@ static void serve(int fd, const char *client)
 
 static void start(void)
 {
-	const char *place = service_queue_place();
-
-	if (!queue_dirs_open(&dirs, place))
-		fatal("open the queue directories in %s: %s", service.queue_directory,
-		      strerror(errno));
+	service_open_queue(&dirs);
 }
 
 int main(int argc, char **argv)

@@ -80,7 +80,7 @@ const char *client_text(const struct client *client)
 	static char text[IP_TEXT_MAX + 24];
 	char addr[IP_TEXT_MAX];
 
-	ip_text(&client->addr, addr);
+	(void)ip_text(&client->addr, addr);
 	if (conf->smtpd_client_port_logging)
 		(void)snprintf(text, sizeof(text), "unknown[%s]:%u", addr, client->port);
 	else
@@ -226,7 +226,7 @@ static void on_header(struct event_fd *watch, unsigned events)
 	if (status == PROXY_CLIENT) {
 		client->proxied = NEW(struct proxied);
 		*client->proxied = found;
-		(void)ip_parse(span_of(found.client_addr), &client->addr);
+		(void)!ip_parse(span_of(found.client_addr), &client->addr);
 		client->port = (uint16_t)strtoul(found.client_port, NULL, 10);
 	}
 	client_arrived(client);

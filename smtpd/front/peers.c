@@ -139,7 +139,7 @@ static void refuse(struct client *client, const char *what, unsigned count)
 {
 	char text[128], addr[IP_TEXT_MAX];
 
-	ip_text(&client->addr, addr);
+	(void)ip_text(&client->addr, addr);
 	/* The lines that smtpd writes in such a session. */
 	log_info("connect from %s", client_text(client));
 	log_warn("%s limit exceeded: %u from %s for service %s", what, count, client_text(client),

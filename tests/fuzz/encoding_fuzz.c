@@ -5,10 +5,10 @@
 
 #include "base/base64.h"
 #include "base/buf.h"
+#include "base/ip.h"
 #include "mail/dsn.h"
 #include "mail/idna.h"
 #include "mail/xtext.h"
-#include "net/netaddr.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -16,8 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct span text = { (const char *)data, size };
 	struct buf plain = BUF_INIT(1 << 24), coded = BUF_INIT(1 << 24), again = BUF_INIT(1 << 24);
-	struct netaddr addr, same;
-	char number[NETADDR_TEXT_SIZE];
+	struct ip_addr addr, same;
+	char number[IP_TEXT_MAX];
 
 	if (!base64_encode(&coded, text) || !base64_decode(&plain, buf_span(&coded)) ||
 	    !span_eq(buf_span(&plain), text))
@@ -31,8 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)!base64_decode(&plain, text);
 	(void)!idna_to_ascii(&plain, text, false);
 	(void)!idna_to_utf8(&plain, text, false);
-	if (netaddr_parse(text, &addr) &&
-	    (!netaddr_parse(netaddr_format(&addr, number), &same) || !netaddr_eq(&addr, &same)))
+	if (ip_parse(text, &addr) &&
+	    (!ip_parse(ip_text(&addr, number), &same) || !ip_equal(&addr, &same)))
 		abort();
 	buf_done(&plain);
 	buf_done(&coded);

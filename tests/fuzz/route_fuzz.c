@@ -21,7 +21,7 @@ static enum route_status match(void *context UNUSED, enum route_list list, struc
 	return list == ROUTE_MYDESTINATION && span_is(domain, "l") ? ROUTE_OK : ROUTE_NOT_FOUND;
 }
 
-static bool is_own_address(void *context UNUSED, const struct netaddr *addr UNUSED)
+static bool is_own_address(void *context UNUSED, const struct ip_addr *addr UNUSED)
 {
 	return true;
 }

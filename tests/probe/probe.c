@@ -363,7 +363,7 @@ static void remove_world(void)
 static void check_programs(void)
 {
 	static const char *const files[] = {
-#define PROGRAM(program, executable, alone) executable,
+#define PROGRAM(program, executable, alone, types) executable,
 #define INSIDE(service, program, by)
 #define BUILTIN(service, kind, private, wakeup, limit, program)
 #include "master/programs.def"

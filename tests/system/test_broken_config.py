@@ -58,6 +58,12 @@ WRONG_SERVICES = [
     ("smtp inet n - n - many smtpd", r'many'),
     ("smtp inet maybe - n - - smtpd", r'maybe'),
     ("smtp tcp n - n - - smtpd", r'"?tcp"?.*inet'),
+    ("smtp fifo n - n - - smtpd", r'line \d+: .*"fifo".* smtpd, expected inet, unix or pass'),
+    ("smtp unix-dgram n - n - - smtpd", r'line \d+: .*"unix-dgram".* smtpd, expected inet, unix'),
+    ("qmgr inet n - n 300 1 qmgr", r'line \d+: .*"inet".* qmgr, expected unix or fifo'),
+    ("cleanup pass n - n - 0 cleanup", r'line \d+: .*"pass".* cleanup, expected unix'),
+    ("postlog unix n - n - 1 postlogd", r'line \d+: .*"unix".* postlogd, expected unix-dgram'),
+    ("pipes pass - n n - - spawn user=nobody argv=/bin/cat", r'"pass".* spawn, expected inet or unix'),
     ("LISTEN1 inet n - n - - smtpd -o smtpd_timeout=soon", r'smtpd_timeout.*"soon"'),
     ("nosuchhost.invalid:2699 inet n - n - - smtpd", r"nosuchhost\.invalid"),
 ]
@@ -74,6 +80,17 @@ def test_wrong_service(instance, entry, said):
     if "nosuchhost" not in entry:
         assert re.search(r"master\.cf, line \d+: ", result.err), result.err
     assert not instance.status()
+
+
+def test_same_name(instance):
+    """Two services may not stand in the same place of the file system."""
+    master = instance.config / "master.cf"
+    lines = master.read_text().splitlines()
+    first = next(i for i, line in enumerate(lines, 1) if line.startswith("pickup "))
+    instance.write("master.cf", "\n".join([*lines, "pickup fifo n - n 60 1 pickup", ""]))
+    said = (rf'line {len(lines) + 1}: bad service "pickup" of type fifo, expected another name: '
+            rf"line {first} has it with type unix")
+    assert re.search(said, complaint(instance))
 
 
 def test_broken_reference(instance):

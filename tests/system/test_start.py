@@ -1,6 +1,7 @@
 """How the system comes up: readiness for a service manager, and a broken table at reload."""
 
 import os
+import re
 import socket
 import subprocess
 
@@ -73,3 +74,23 @@ def test_foreign_queue(instance):
         result = instance.control(verb)
         assert result.code == 1 and "Postfix's format" in result.err, result
     assert not instance.status()
+
+
+def said_at_failed_start(instance):
+    """The lines of a start that must fail."""
+    result = instance.control("start")
+    assert result.code == 1 and not instance.status(), result
+    return result.err.splitlines()
+
+
+def test_failed_start_speaks_like_the_command(instance):
+    """What master cannot do at the start is said as the other messages of the command are, by
+    each line."""
+    with socket.create_server((instance.host, instance.port())):
+        lines = said_at_failed_start(instance)
+    assert all(re.match(r"postern: (error: )?", line) for line in lines), lines
+    assert re.match(r"postern: error: cannot listen on .*: Address already in use", lines[-1]), lines
+    instance.services.append("LISTEN0 inet n - n - - smtpd -o smtpd_client_restrictions=nonsense")
+    instance.write_master()
+    lines = said_at_failed_start(instance)
+    assert re.match(r"postern: error: the service \S+ \(smtpd\) cannot start", lines[-1]), lines

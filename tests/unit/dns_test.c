@@ -235,11 +235,11 @@ static void test_many_records(void)
 static void test_resolv_conf(void)
 {
 	struct resolv_conf conf;
-	char text[NETADDR_TEXT_SIZE];
+	char text[IP_TEXT_MAX];
 
 	resolv_conf_parse(SPAN(""), &conf);
 	CHECK_INT(conf.server_count, 1);
-	CHECK_SPAN(netaddr_format(&conf.servers[0], text), "127.0.0.1");
+	CHECK_SPAN(ip_text(&conf.servers[0], text), "127.0.0.1");
 	CHECK(conf.is_trusted);
 	resolv_conf_parse(SPAN("# x\nnameserver 192.0.2.1\nnameserver\t::1 # y\nnameserver bad\n"
 			       "options timeout:7 attempts:99 rotate timeout:x unknown\n"),
@@ -257,15 +257,15 @@ static void test_hosts(void)
 {
 	struct hosts hosts = { 0 };
 	const struct hosts_entry *entry;
-	struct netaddr addr;
+	struct ip_addr addr;
 
 	hosts_parse(SPAN("127.0.0.1 localhost # c\n192.0.2.1\tHost.test host\n"
 			 "2001:db8::1 host.test\nbad name\n192.0.2.2 b@d\n"),
 		    &hosts);
 	entry = hosts_find(&hosts, SPAN("HOST.test"));
 	CHECK(entry != NULL && entry->next != NULL && entry->next->next == NULL);
-	CHECK(entry->addr.family == NETADDR_IPV4 && entry->next->addr.family == NETADDR_IPV6);
-	CHECK(netaddr_parse(SPAN("192.0.2.1"), &addr));
+	CHECK(entry->addr.family == IP_V4 && entry->next->addr.family == IP_V6);
+	CHECK(ip_parse(SPAN("192.0.2.1"), &addr));
 	CHECK_STR(hosts_name(&hosts, &addr), "host.test");
 	CHECK(hosts_find(&hosts, SPAN("b@d")) == NULL);
 	hosts_done(&hosts);

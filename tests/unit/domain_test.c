@@ -2,9 +2,9 @@
 /* Host names, address literals, numeric addresses, IDN. */
 
 #include "base/buf.h"
+#include "base/ip.h"
 #include "mail/domain.h"
 #include "mail/idna.h"
-#include "net/netaddr.h"
 #include "test.h"
 
 static void test_names(void)
@@ -66,20 +66,16 @@ static void test_addresses(void)
 		{ "::1%lo", NULL }, { "[::1]", NULL }, { " 1.2.3.4", NULL }, { "0x1.2.3.4", NULL },
 		{ "1:2:3:4:5:6:7:8:9", NULL },
 	};
-	char text[NETADDR_TEXT_SIZE];
-	struct netaddr addr, mapped;
+	char text[IP_TEXT_MAX];
+	struct ip_addr addr;
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		bool is_good = netaddr_parse(span_of(cases[i].text), &addr);
+		bool is_good = ip_parse(span_of(cases[i].text), &addr);
 
 		CHECK_INT(is_good, cases[i].format != NULL);
 		if (is_good)
-			CHECK_SPAN(netaddr_format(&addr, text), cases[i].format);
+			CHECK_SPAN(ip_text(&addr, text), cases[i].format);
 	}
-	CHECK(netaddr_parse(SPAN("::ffff:192.0.2.1"), &mapped));
-	CHECK(netaddr_parse(SPAN("192.0.2.1"), &addr));
-	mapped = netaddr_unmap(mapped);
-	CHECK(netaddr_eq(&mapped, &addr));
 }
 
 static void test_idna(void)

@@ -4,7 +4,7 @@
  * settings and tables; see trivial-rewrite(8) and transport(5).
  */
 
-#include "net/netaddr.h"
+#include "base/ip.h"
 #include "route/expand.h"
 #include "route/route.h"
 #include "test.h"
@@ -103,11 +103,11 @@ static enum route_status match(void *context UNUSED, enum route_list list, struc
 	return ROUTE_NOT_FOUND;
 }
 
-static bool is_own_address(void *context UNUSED, const struct netaddr *addr)
+static bool is_own_address(void *context UNUSED, const struct ip_addr *addr)
 {
-	struct netaddr loopback;
+	struct ip_addr loopback;
 
-	return netaddr_parse(SPAN("127.0.0.1"), &loopback) && netaddr_eq(addr, &loopback);
+	return ip_parse(SPAN("127.0.0.1"), &loopback) && ip_equal(addr, &loopback);
 }
 
 static struct route_config config_a(void)

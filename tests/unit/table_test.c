@@ -106,8 +106,8 @@ static void test_malformed_names(void)
 		"unionmap:{}", "unionmap:static:one", "unionmap:{foo}", "unionmap:{nosuch:x}",
 		"pipemap:{}", "randmap:{}", "unix:foo", "regexp:{/a/ x}", "cidr:{{1.2.3.4 x}",
 		"proxy:x", "debug:debug:static:x", "debug:x",
-		"unionmap:{unionmap:{unionmap:{unionmap:{unionmap:{unionmap:{unionmap:{unionmap:{"
-		"unionmap:{static:x}}}}}}}}}",
+		("unionmap:{unionmap:{unionmap:{unionmap:{unionmap:{unionmap:{unionmap:{unionmap:{"
+		"unionmap:{static:x}}}}}}}}}"),
 	};
 	struct buf error = BUF_INIT(4096);
 
