@@ -125,6 +125,8 @@ void tables_open(void)
 					       conf->smtpd_client_event_limit_exceptions);
 	tables.bare_newline_exceptions = open_clients("smtpd_forbid_bare_newline_exclusions",
 						      conf->smtpd_forbid_bare_newline_exclusions);
+	tables.verp_clients = open_clients("smtpd_authorized_verp_clients",
+					   conf->smtpd_authorized_verp_clients);
 	tables.ehlo_keyword_maps = open_maps("smtpd_discard_ehlo_keyword_address_maps",
 					     conf->smtpd_discard_ehlo_keyword_address_maps);
 	tables.discard_keywords =

@@ -211,22 +211,18 @@ static bool tell_sender(struct report *report, const struct kind_row *row)
 	return !is_anybody_told || tell(report, row, &reader, SPAN(""));
 }
 
-/* VERP: each recipient's notification goes to the address that was made for it. */
+/* VERP: each failed recipient's notification goes to the address that was made for it. */
 static bool tell_verp_senders(struct report *report, const struct kind_row *row)
 {
-	struct span delimiters = report->envelope.verp_delims;
 	bool is_good = true;
 
-	if (delimiters.n != 2)
-		delimiters = span_of(conf->default_verp_delimiters);
 	for (size_t i = 0; i < report->rcpt_count && is_good; i++) {
 		const struct report_rcpt *rcpt = &report->rcpts[i];
 		struct buf address = BUF_INIT(4096);
 
 		if (rcpt->is_sender_told &&
-		    verp_sender(&address, delimiters, report->envelope.sender,
-				rcpt->outcome.orig_address.n > 0 ? rcpt->outcome.orig_address
-								 : rcpt->outcome.address)) {
+		    verp_sender(&address, report->envelope.verp_delims, report->envelope.sender,
+				verp_rcpt(rcpt->outcome.orig_address, rcpt->outcome.address))) {
 			struct report_reader reader = { .address = buf_span(&address),
 							.only = rcpt };
 
@@ -271,7 +267,8 @@ static bool tell_all(struct report *report, const struct kind_row *row)
 		report->is_double = true;
 		return tell_postmaster(report, row, conf->twobounce_notice_recipient);
 	}
-	if ((report->envelope.flags & ENVELOPE_VERP) != 0 && row->kind != BOUNCE_TRACE) {
+	if ((report->envelope.flags & ENVELOPE_VERP) != 0 && is_failure &&
+	    !conf->disable_verp_bounces) {
 		if (!tell_verp_senders(report, row))
 			return false;
 	} else if (!tell_sender(report, row)) {
