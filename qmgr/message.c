@@ -116,8 +116,9 @@ static enum activate open_file(const char *id, enum queue_dir dir, struct queue_
  * when all that is left of it fits in there, T_extra_recipient_limit beside that; only a message
  * that is in memory as a whole can go ahead of another one.
  *
- * Each time the file is opened and its envelope read anew. So not less than T_recipient_refill_limit
- * is read, nor less than half of the transport's share, unless T_recipient_refill_delay has passed.
+ * Each time the file is opened and its envelope read anew. So not less is read than
+ * T_recipient_refill_limit, nor than half of the transport's share, unless
+ * T_recipient_refill_delay has passed.
  */
 
 static size_t free_of(size_t limit, size_t used)

@@ -140,6 +140,7 @@ void tables_open(void)
 		open_clients("permit_mx_backup_networks", conf->permit_mx_backup_networks);
 	tables.rbl_replies = open_maps("rbl_reply_maps", conf->rbl_reply_maps);
 	tables.command_filter = open_maps("smtpd_command_filter", conf->smtpd_command_filter);
+	tables.reject_filter = open_maps("smtpd_reject_filter_maps", conf->smtpd_reject_filter_maps);
 	footer_open();
 	notice_open();
 	open_forbidden_commands();
