@@ -14,6 +14,8 @@
 #include "conf/conf.h"
 #include "mail/mime.h"
 #include "mail/mime_7bit.h"
+#include "mail/verp.h"
+#include "queue/envelope.h"
 
 enum { REASON_MAX = 1000, SCRATCH_KEEP_BYTES = 64 * 1024 };
 
@@ -103,6 +105,14 @@ void message_table_failed(struct message *message, const char *map, struct span 
 	message_fail(message, SUBMIT_DEFER, "4.3.0", "Error: queue file write error");
 }
 
+/* From here on there are two that may be ones, whatever a local user put into maildrop. */
+static void take_verp_delimiters(struct msg_envelope *envelope)
+{
+	if ((envelope->flags & ENVELOPE_VERP) != 0 &&
+	    !verp_are_delimiters(envelope->verp_delims, span_of(conf->verp_delimiter_filter)))
+		envelope->verp_delims = span_of(conf->default_verp_delimiters);
+}
+
 void message_open(struct message *message, const struct msg_envelope *envelope, unsigned options)
 {
 	message->envelope = *envelope;
@@ -113,6 +123,7 @@ void message_open(struct message *message, const struct msg_envelope *envelope, 
 		message->envelope.create_us = clock_wall_now().us;
 	commit_open(message);
 	message->envelope.sender = rewrite_sender(message, envelope->sender);
+	take_verp_delimiters(&message->envelope);
 	checks_start(message);
 	body_start(message);
 	content_start(message);

@@ -76,18 +76,12 @@ static uint32_t request_flags(const struct entry *entry)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if ((message->envelope.flags & rows[i].envelope) != 0)
 			flags |= rows[i].deliver;
-	if (age / 1000000 > lifetime(message))
+	if (age / 1000000 >= lifetime(message))
 		flags |= DELIVER_LAST_TRY;
 	/* This entry is one of the busy ones. */
 	if (destination->waiting > 0 || destination->busy > 1)
 		flags |= DELIVER_MORE;
 	return flags;
-}
-
-static struct span verp_delimiters(const struct message *message)
-{
-	return message->envelope.verp_delims.n == 2 ? message->envelope.verp_delims
-						    : span_of(conf->default_verp_delimiters);
 }
 
 static void encode_rcpts(const struct entry *entry, struct buf *out)
@@ -125,8 +119,8 @@ static enum ipc_status send_request(struct entry *entry, struct connection *conn
 	encode_rcpts(entry, &rcpts);
 	request.rcpts = buf_span(&rcpts);
 	if ((message->envelope.flags & ENVELOPE_VERP) != 0 &&
-	    verp_sender(&sender, verp_delimiters(message), message->envelope.sender,
-			entry->rcpts[0]->target))
+	    verp_sender(&sender, message->envelope.verp_delims, message->envelope.sender,
+			verp_rcpt(entry->rcpts[0]->orig_address, entry->rcpts[0]->target)))
 		request.sender = buf_span(&sender);
 	return IPC_SEND(&connection->channel, deliver_request, &request, fd, clock_in_ms(0));
 }

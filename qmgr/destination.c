@@ -12,6 +12,9 @@
 #include "base/log.h"
 #include "qmgr/qmgr.h"
 
+/* What one destination may have of the active queue before that is worth a warning. */
+enum { CLOG_PART = 5 };
+
 static bool job_is_before(struct heap_node *a, struct heap_node *b)
 {
 	return CONTAINER_OF(a, struct peer, node)->job->order <
@@ -44,6 +47,26 @@ static void destination_free(struct destination *destination)
 	free(destination->nexthop);
 	free(destination->reason);
 	free(destination);
+}
+
+void destination_look_for_clog(struct destination *destination)
+{
+	size_t many = (size_t)conf->qmgr_message_active_limit / CLOG_PART;
+	size_t entries = destination->busy + destination->waiting;
+	struct clock_mono now = clock_mono_now();
+	int64_t pause_ms = (int64_t)conf->qmgr_clog_warn_time * 1000;
+
+	if (pause_ms == 0 || entries <= many || entries < messages.count / 5 * 4)
+		return;
+	if (destination->clog_warned.us > 0 &&
+	    now.us < clock_add_ms(destination->clog_warned, pause_ms).us)
+		return;
+	destination->clog_warned = now;
+	log_warn("mail for %s is using up %zu of %zu active queue entries",
+		 log_clean_str(destination->nexthop), entries, messages.count);
+	log_warn("this may be helped by shorter timeouts or a higher process limit of transport "
+		 "%s, or a higher minimal_backoff_time; qmgr_clog_warn_time = 0 turns this off",
+		 log_clean_str(destination->transport->name));
 }
 
 void destination_update(struct destination *destination)

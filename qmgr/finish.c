@@ -93,8 +93,9 @@ static bool is_too_old(const struct message *message)
 	/* A probe is tried once: the answer is wanted now. */
 	if ((message->envelope.flags & (ENVELOPE_VERIFY_ONLY | ENVELOPE_PROBE)) != 0)
 		return false;
-	return age_s(message) > (message->envelope.sender.n == 0 ? conf->bounce_queue_lifetime
-								 : conf->maximal_queue_lifetime);
+	/* A lifetime of 0 is one try. */
+	return age_s(message) >= (message->envelope.sender.n == 0 ? conf->bounce_queue_lifetime
+								  : conf->maximal_queue_lifetime);
 }
 
 static void on_expired(struct ask *ask, struct ipc_channel *channel)

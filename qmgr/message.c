@@ -21,6 +21,7 @@
 
 enum {
 	LEFTOVER_AGE_S = 10, /* an unfinished file that nobody has locked is junk after that */
+	REFILL_LEAST_MS = 1000,
 	KEPT_FDS_MAX = 256,   /* descriptors kept open from here to the first delivery */
 };
 
@@ -108,14 +109,85 @@ static enum activate open_file(const char *id, enum queue_dir dir, struct queue_
 
 /* ---- recipients ---- */
 
-/* How many recipients may be loaded now: a fair minimum for each message, then what is free. */
-static size_t portion_size(void)
+/*
+ * How many are in memory. A message begins with what qmgr_message_recipient_limit has free, and
+ * with qmgr_message_recipient_minimum in any case; it gets this much again when all that it had
+ * are settled. Until then it goes on with what its transports have free: T_recipient_limit, or,
+ * when all that is left of it fits in there, T_extra_recipient_limit beside that; only a message
+ * that is in memory as a whole can go ahead of another one.
+ *
+ * Each time the file is opened and its envelope read anew. So not less is read than
+ * T_recipient_refill_limit, nor than half of the transport's share, unless
+ * T_recipient_refill_delay has passed.
+ */
+
+static size_t free_of(size_t limit, size_t used)
 {
-	size_t limit = (size_t)conf->qmgr_message_recipient_limit;
+	return used < limit ? limit - used : 0;
+}
+
+static size_t first_size(void)
+{
 	size_t least = (size_t)conf->qmgr_message_recipient_minimum;
-	size_t room = rcpts_in_memory < limit ? limit - rcpts_in_memory : 0;
+	size_t room = free_of((size_t)conf->qmgr_message_recipient_limit, rcpts_in_memory);
 
 	return room > least ? room : (least > 0 ? least : 1);
+}
+
+/* What the message may read by the share of one of its transports; 0: nothing now. */
+static size_t share_of(const struct message *message, const struct transport *transport)
+{
+	size_t limit = (size_t)transport->pool_limit, least = (size_t)transport->refill_limit;
+	size_t room = free_of(limit, transport->rcpts);
+	size_t extra = free_of(limit + (size_t)transport->extra_limit, transport->rcpts);
+	int64_t delay_ms = (int64_t)transport->refill_delay * 1000;
+
+	if (message->unread > 0 && message->unread <= extra)
+		return message->unread;
+	if (least < limit / 2)
+		least = limit / 2;
+	if (room >= least || clock_mono_now().us >= clock_add_ms(message->read_at, delay_ms).us)
+		return room;
+	return 0;
+}
+
+/* How many recipients may be loaded now. */
+static size_t portion_size(const struct message *message)
+{
+	size_t size = 0;
+
+	if (message->open_rcpts == 0)
+		size = first_size();
+	LIST_FOR(item, &message->jobs) {
+		size_t share = share_of(
+			message, CONTAINER_OF(item, struct job, message_link)->transport);
+
+		if (share > size)
+			size = share;
+	}
+	return size;
+}
+
+static void on_refill_time(struct event_timer *timer)
+{
+	message_progress(CONTAINER_OF(timer, struct message, refill_timer));
+}
+
+/* Looks again when the first of its transports has waited for long enough. */
+static void wait_for_refill(struct message *message)
+{
+	seconds delay = 0;
+
+	LIST_FOR(item, &message->jobs) {
+		const struct job *job = CONTAINER_OF(item, struct job, message_link);
+
+		if (delay == 0 || job->transport->refill_delay < delay)
+			delay = job->transport->refill_delay;
+	}
+	if (!event_is_set(&message->refill_timer))
+		event_at(&message->refill_timer,
+			 clock_in_ms(delay > 0 ? (int64_t)delay * 1000 : REFILL_LEAST_MS),
+			 on_refill_time);
 }
 
 static void add_rcpt(struct portion *portion, const struct msg_rcpt *from, size_t *room)
@@ -134,14 +206,15 @@ static void add_rcpt(struct portion *portion, const struct msg_rcpt *from, size_
 }
 
 /* The next recipients of an open file; none may be left. */
-static void load_portion(struct message *message, const struct queue_file *file)
+static void load_portion(struct message *message, const struct queue_file *file, size_t limit)
 {
 	struct portion *portion = NEW(struct portion);
-	size_t limit = portion_size(), room = 0;
+	size_t room = 0;
 	enum rcpt_status status;
 	struct msg_rcpt rcpt;
 
 	message->has_more = false;
+	message->read_at = clock_mono_now();
 	while (queue_read_rcpt(file, &message->next_at, &status, &rcpt)) {
 		if (status == RCPT_TODO)
 			add_rcpt(portion, &rcpt, &room);
@@ -163,8 +236,19 @@ static void load_portion(struct message *message, const struct queue_file *file)
 	list_append(&message->portions, &portion->link);
 }
 
+void rcpt_count_in(struct rcpt *rcpt, struct transport *transport)
+{
+	if (rcpt->counted_in != NULL)
+		rcpt->counted_in->rcpts--;
+	if (transport != NULL)
+		transport->rcpts++;
+	rcpt->counted_in = transport;
+}
+
 static void portion_free(struct portion *portion)
 {
+	for (size_t i = 0; i < portion->count; i++)
+		rcpt_count_in(&portion->rcpts[i], NULL);
 	portion->message->open_rcpts -= portion->open;
 	rcpts_in_memory -= portion->count;
 	list_remove(&portion->link);
@@ -177,7 +261,7 @@ static void portion_free(struct portion *portion)
  * Whether there are more recipients to deliver. The file was read before, so what goes wrong
  * now is a local fault: the rest is deferred.
  */
-static bool load_next(struct message *message)
+static bool load_next(struct message *message, size_t limit)
 {
 	struct queue_file file;
 	int fd = queue_open_in(&queue_dirs, message->dir, message->id, O_RDONLY);
@@ -191,7 +275,7 @@ static bool load_next(struct message *message)
 
 	size_t before = message->open_rcpts;
 
-	load_portion(message, &file);
+	load_portion(message, &file, limit);
 	queue_read_close(&file);
 	return message->open_rcpts > before;
 }
@@ -201,6 +285,7 @@ void rcpt_settle(struct portion *portion, struct rcpt *rcpt)
 	if (rcpt->is_settled)
 		return;
 	rcpt->is_settled = true;
+	rcpt_count_in(rcpt, NULL);
 	portion->open--;
 	portion->message->open_rcpts--;
 	if (rcpt->is_deferred)
@@ -270,6 +355,7 @@ void message_free(struct message *message)
 		kept_fds--;
 	}
 	list_remove(&message->resolve_link);
+	event_cancel(&message->refill_timer);
 	lookup_done(&message->lookup);
 	buf_done(&message->envelope_record);
 	free(message->marks);
@@ -336,7 +422,7 @@ enum activate message_activate(const char *id, enum queue_dir dir)
 	if (message->notes.is_expired)
 		message->must_defer = true;
 	else if ((message->envelope.flags & ENVELOPE_DISCARD) == 0)
-		load_portion(message, &file);
+		load_portion(message, &file, first_size());
 	keep_fd(message, &file);
 	if (message->open_rcpts > 0)
 		resolve_start(message);
@@ -371,6 +457,24 @@ static void leave(struct message *message)
 	}
 }
 
+/* True when more recipients are there: resolving them comes back to message_progress(). */
+static bool refill(struct message *message)
+{
+	size_t size;
+
+	free_done_portions(message);
+	size = portion_size(message);
+	if (size == 0) {
+		wait_for_refill(message);
+		return false;
+	}
+	event_cancel(&message->refill_timer);
+	if (!load_next(message, size))
+		return false;
+	resolve_start(message);
+	return true;
+}
+
 void message_progress(struct message *message)
 {
 	if (message->state == MESSAGE_FINISHING)
@@ -381,14 +485,8 @@ void message_progress(struct message *message)
 	}
 	if (message->state == MESSAGE_RESOLVING && message->open_rcpts > 0)
 		return;
-	if (message->has_more &&
-	    message->open_rcpts <= (size_t)conf->default_recipient_refill_limit) {
-		free_done_portions(message);
-		if (load_next(message)) {
-			resolve_start(message); /* and it comes back here */
-			return;
-		}
-	}
+	if (message->has_more && refill(message))
+		return;
 	if (message->open_rcpts == 0 && message->busy == 0 && message->appends == 0) {
 		free_done_portions(message);
 		finish_message(message);

@@ -72,6 +72,7 @@ struct rcpt {
 	struct span orig_address, orcpt;
 	struct span target; /* what the agent delivers to: as resolved */
 	struct transport *transport;
+	struct transport *counted_in; /* whose count `rcpts` has it, or NULL */
 	struct span nexthop;
 	uint32_t offset, notify;
 	bool is_settled;     /* nothing more is expected for it in this run */
@@ -111,6 +112,8 @@ struct message {
 	size_t next_at;    /* where the next portion begins in the envelope section, or 0 */
 	bool has_more;     /* recipients that are not loaded */
 	uint32_t unread;   /* about how many */
+	struct clock_mono read_at; /* when recipients were last loaded */
+	struct event_timer refill_timer;
 	struct list portions;
 	struct list jobs;
 	struct list busy_entries; /* that agents have */
@@ -148,6 +151,9 @@ void message_free(struct message *message);
 
 /* The descriptor that was kept at activation, now the caller's; -1 when there is none. */
 int message_take_fd(struct message *message);
+
+/* It counts as one of the transport's recipients in memory from now, and no longer of another's. */
+void rcpt_count_in(struct rcpt *rcpt, struct transport *transport);
 
 /* A recipient needs nothing more in this run. */
 void rcpt_settle(struct portion *portion, struct rcpt *rcpt);
@@ -194,6 +200,9 @@ struct transport {
 	char dead_status[DSN_STATUS_SIZE];
 	char *dead_reason;
 	bool is_deferred;    /* in defer_transports */
+	size_t rcpts;        /* of it, in memory and not settled */
+	int pool_limit, extra_limit, refill_limit; /* for those, see message.c */
+	seconds refill_delay;
 	int rcpt_limit, window_limit, initial_window, cohort_limit;
 	int slot_cost, slot_loan, slot_discount, min_slots;
 	seconds rate_delay, destination_rate_delay;
@@ -246,6 +255,7 @@ struct destination {
 	int window;
 	double successes, failures, cohorts;
 	size_t busy, waiting; /* entries */
+	struct clock_mono clog_warned; /* when the log had the last warning that it has so many */
 	char status[DSN_STATUS_SIZE];
 	char *reason;
 };
@@ -264,6 +274,9 @@ void destination_on_trouble(struct destination *destination, const char *status,
 
 /* Forgets that any of them is dead: the queue is flushed. */
 void destinations_revive(struct transport *transport);
+
+/* Entries were added: warns when the active queue is mostly theirs (qmgr_clog_warn_time). */
+void destination_look_for_clog(struct destination *destination);
 
 /* Its entries have changed: whether it may send, and in which place, can be another now. */
 void destination_update(struct destination *destination);

@@ -12,6 +12,7 @@
 #include "conf/conf.h"
 #include "ipc/table_client.h"
 #include "mail/addr.h"
+#include "mail/probe_sender.h"
 #include "qmgr/qmgr.h"
 #include "queue/envelope.h"
 #include "route/site.h"
@@ -61,12 +62,19 @@ static void set_filter(struct portion *portion, struct rcpt *rcpt, struct span f
 	rcpt->nexthop = arena_span(&portion->arena, nexthop);
 }
 
-/* A notification to the postmaster that cannot be delivered would go round for ever. */
+/*
+ * A notification to the postmaster that cannot be delivered would go round for ever; and nobody
+ * reads what is sent to the sender of address probes.
+ */
 static bool is_lost_notice(const struct route *route)
 {
-	return route->class == ROUTE_CLASS_LOCAL &&
-	       span_is_nocase(addr_split(buf_span(&route->recipient)).local,
-			      conf->double_bounce_sender);
+	struct span address = buf_span(&route->recipient);
+
+	return (route->class == ROUTE_CLASS_LOCAL &&
+		span_is_nocase(addr_split(address).local, conf->double_bounce_sender)) ||
+	       probe_sender_is(address, span_of(conf->address_verify_sender),
+			       span_of(conf->myorigin), conf->address_verify_sender_ttl,
+			       clock_wall_now());
 }
 
 static void take_route(struct portion *portion, struct rcpt *rcpt)

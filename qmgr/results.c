@@ -41,6 +41,13 @@ static bool log_of(const struct msg_outcome *outcome, enum queue_dir *ret_log)
 	return false;
 }
 
+/* A sender that was warned of the delay hears when it is over (confirm_delay_cleared). */
+static bool ends_delay(const struct message *message, const struct msg_outcome *outcome)
+{
+	return conf->confirm_delay_cleared && message->notes.warning_sent &&
+	       outcome->action <= DSN_EXPANDED && dsn_wants(outcome->notify, DSN_DELAYED);
+}
+
 /* ---- deliveries of this process ---- */
 
 static int compare_offset(const void *key, const void *element)
@@ -56,6 +63,7 @@ static void take_outcome(struct entry *entry, const struct msg_outcome *outcome)
 	struct message *message = entry->job->message;
 	struct rcpt **found = bsearch(&outcome->offset, entry->rcpts, entry->count,
 				      sizeof(*entry->rcpts), compare_offset);
+	struct msg_outcome copy = *outcome;
 	enum queue_dir log;
 
 	if (found == NULL || outcome->action > DSN_UNDELIVERABLE) {
@@ -67,8 +75,10 @@ static void take_outcome(struct entry *entry, const struct msg_outcome *outcome)
 		(*found)->is_deferred = !probe_is(message);
 	else if (outcome->action == DSN_FAILED)
 		(*found)->is_bouncing = !probe_is(message);
-	if (log_of(outcome, &log)) {
-		outcomes_add(message, log, outcome);
+	if (ends_delay(message, outcome))
+		copy.notify |= DSN_NOTIFY_SUCCESS;
+	if (log_of(&copy, &log)) {
+		outcomes_add(message, log, &copy);
 		if (log == QUEUE_TRACE)
 			return;
 	}

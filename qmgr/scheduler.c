@@ -89,6 +89,7 @@ static void peer_add(struct job *job, struct destination *destination, struct li
 	job->waiting += count;
 	destination->waiting += count;
 	heap_put(&destination->peers, &peer->node);
+	destination_look_for_clog(destination);
 	destination_update(destination);
 }
 
@@ -195,8 +196,10 @@ void schedule_portion(struct portion *portion)
 	size_t count = 0, next;
 
 	for (size_t i = 0; i < portion->count; i++)
-		if (!portion->rcpts[i].is_settled)
+		if (!portion->rcpts[i].is_settled) {
 			order[count++] = &portion->rcpts[i];
+			rcpt_count_in(&portion->rcpts[i], portion->rcpts[i].transport);
+		}
 	if (count > 1)
 		qsort(order, count, sizeof(*order), compare_rcpts);
 	for (size_t at = 0; at < count; at = next) {
@@ -420,6 +423,16 @@ static void defer_entries(struct message *message, struct list *entries, const c
 	message_progress(message);
 }
 
+static void count_in(struct list *entries, struct transport *transport)
+{
+	LIST_FOR(item, entries) {
+		struct entry *entry = CONTAINER_OF(item, struct entry, link);
+
+		for (size_t i = 0; i < entry->count; i++)
+			rcpt_count_in(entry->rcpts[i], transport);
+	}
+}
+
 void schedule_suspend(struct destination *destination, const char *status, const char *reason)
 {
 	struct transport *retry = transport_get(SPAN("retry"));
@@ -442,10 +455,12 @@ void schedule_suspend(struct destination *destination, const char *status, const
 
 		list_init(&entries);
 		count = take_out_all(peer, &entries);
-		if (!is_retry)
+		if (!is_retry) {
+			count_in(&entries, retry);
 			peer_add(job_get(message, retry),
 				 destination_get(retry, span_of(text), span_of(text)), &entries,
 				 count);
+		}
 		job_free_if_done(job);
 		if (is_retry)
 			defer_entries(message, &entries, status, reason);

@@ -64,6 +64,10 @@ static void load_settings(struct transport *transport)
 	const char *name = transport->name;
 
 	transport->rcpt_limit = conf_transport_count(name, "destination_recipient_limit");
+	transport->pool_limit = conf_transport_count(name, "recipient_limit");
+	transport->extra_limit = conf_transport_count(name, "extra_recipient_limit");
+	transport->refill_limit = conf_transport_count(name, "recipient_refill_limit");
+	transport->refill_delay = conf_transport_time(name, "recipient_refill_delay");
 	transport->window_limit = conf_transport_count(name, "destination_concurrency_limit");
 	transport->initial_window = conf_transport_count(name, "initial_destination_concurrency");
 	transport->cohort_limit =

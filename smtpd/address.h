@@ -7,6 +7,9 @@
 /* How strictly addresses are read here and now: enum smtp_addr_flags. */
 unsigned address_flags(const struct session *s);
 
+/* SMTP_EXT_XVERP for a client of smtpd_authorized_verp_clients, else 0. */
+unsigned verp_ext(struct session *s);
+
 /* Answers a MAIL or RCPT whose arguments are wrong. */
 void reply_parse_error(struct session *s, enum smtp_cmd_status status, const char *verb,
 		       struct span bad);

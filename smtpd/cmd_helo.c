@@ -3,6 +3,7 @@
 
 #include "conf/conf.h"
 #include "base/log.h"
+#include "smtpd/address.h"
 #include "smtpd/check.h"
 #include "smtpd/keywords.h"
 
@@ -85,10 +86,9 @@ void cmd_helo(struct session *s, struct span arguments)
 {
 	if (!take_name(s, arguments, "HELO", false))
 		return;
-	s->ext = 0;
 	s->may_pipeline = s->has_chunking = false;
 	/* Without EHLO there are no parameters to refuse: what comes is taken as Postfix does. */
-	s->ext = SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_DSN;
+	s->ext = SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_DSN | verp_ext(s);
 	reply(s, "250 %s", conf->myhostname);
 }
 
@@ -102,7 +102,7 @@ void cmd_ehlo(struct session *s, struct span arguments)
 	off = discarded(s);
 	if (off != 0 && (off & KEYWORD_SILENT) == 0)
 		log_info("discarding EHLO keywords for %s", client_text(s));
-	s->ext = 0;
+	s->ext = verp_ext(s);
 	stream_printf(out, "250-%s\r\n", conf->myhostname);
 	s->may_pipeline = (off & KEYWORD_PIPELINING) == 0;
 	if (s->may_pipeline)
@@ -118,6 +118,8 @@ void cmd_ehlo(struct session *s, struct span arguments)
 		stream_printf(out, "250-VRFY\r\n");
 	if ((off & KEYWORD_ETRN) == 0)
 		stream_printf(out, "250-ETRN\r\n");
+	if ((s->ext & SMTP_EXT_XVERP) != 0)
+		stream_printf(out, "250-XVERP\r\n");
 	if ((off & KEYWORD_ENHANCED) == 0)
 		stream_printf(out, "250-ENHANCEDSTATUSCODES\r\n");
 	if ((off & KEYWORD_8BITMIME) == 0) {

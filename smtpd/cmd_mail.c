@@ -33,6 +33,15 @@ unsigned address_flags(const struct session *s)
 	return flags;
 }
 
+unsigned verp_ext(struct session *s)
+{
+	bool is_authorized = !match_is_empty(tables.verp_clients) &&
+			     match_client(tables.verp_clients, &s->lookup, span_of(s->peer.name),
+					  span_of(s->peer.addr)) == MATCH_YES;
+
+	return is_authorized ? SMTP_EXT_XVERP : 0;
+}
+
 void reply_parse_error(struct session *s, enum smtp_cmd_status status, const char *verb,
 		       struct span bad)
 {
@@ -74,12 +83,17 @@ static void keep(struct session *s, const struct smtp_mail *mail)
 	s->mail.mail.envid = arena_span(arena, buf_span(&envid));
 	buf_done(&envid);
 	s->mail.mail.auth = arena_span(arena, mail->auth);
-	s->mail.mail.xverp = arena_span(arena, mail->xverp);
+	s->mail.mail.xverp = arena_span(arena, mail->xverp.n > 0
+						       ? mail->xverp
+						       : span_of(conf->default_verp_delimiters));
 }
 
 void cmd_mail(struct session *s, struct span arguments)
 {
-	struct smtp_cmd_rules rules = { s->ext, address_flags(s), !tables.is_strict };
+	struct smtp_cmd_rules rules = { .ext = s->ext,
+					.addr_flags = address_flags(s),
+					.verp_delimiters = span_of(conf->verp_delimiter_filter),
+					.is_lax = !tables.is_strict };
 	struct smtp_mail mail;
 	struct span bad = { 0 };
 	enum smtp_cmd_status status;
@@ -97,10 +111,14 @@ void cmd_mail(struct session *s, struct span arguments)
 		return;
 	}
 	if (s->protocol == NULL)
-		rules.ext = SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_DSN;
+		rules.ext = SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_DSN | verp_ext(s);
 	status = smtp_mail_parse(arguments, &rules, &s->words, &mail, &bad);
 	if (status != SMTP_CMD_OK) {
 		reply_parse_error(s, status, "MAIL", bad);
+		return;
+	}
+	if (mail.has_xverp && mail.sender.n == 0) {
+		reply(s, "503 5.5.4 Error: XVERP requires non-null sender");
 		return;
 	}
 	if (mail.has_size && conf->message_size_limit > 0 &&

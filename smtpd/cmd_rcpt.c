@@ -58,7 +58,9 @@ static bool is_over_limit(struct session *s)
 
 void cmd_rcpt(struct session *s, struct span arguments)
 {
-	struct smtp_cmd_rules rules = { s->ext, address_flags(s), !tables.is_strict };
+	struct smtp_cmd_rules rules = { .ext = s->ext,
+					.addr_flags = address_flags(s),
+					.is_lax = !tables.is_strict };
 	struct smtp_rcpt rcpt;
 	struct span bad = { 0 };
 	enum smtp_cmd_status status;

@@ -8,6 +8,7 @@
 
 #include "conf/conf.h"
 #include "mail/addr.h"
+#include "mail/probe_sender.h"
 #include "mail/dsn.h"
 #include "smtpd/check.h"
 
@@ -120,13 +121,9 @@ static bool is_error_transport(const struct route *route)
 /* The sender of address probes: servers that see it may probe it in turn. */
 static bool is_probe_sender(struct span address)
 {
-	struct span sender = span_of(conf->address_verify_sender);
-	struct addr parts = addr_split(address);
-
-	if (span_has(sender, '@'))
-		return span_eq_nocase(address, sender);
-	return sender.n > 0 && span_eq_nocase(parts.local, sender) &&
-	       span_is_nocase(parts.domain, conf->myorigin);
+	return probe_sender_is(address, span_of(conf->address_verify_sender),
+			       span_of(conf->myorigin), conf->address_verify_sender_ttl,
+			       clock_wall_now());
 }
 
 static enum verdict check_resolved(struct check *check, struct span address, enum subject subject,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/log.h"
 #include "conf/conf.h"
 #include "smtpd/footer.h"
 #include "smtpd/session.h"
@@ -21,12 +22,37 @@ const char *client_text(const struct session *s)
 	return text;
 }
 
+/* smtpd_reject_filter_maps: another reply in place of a refusal; it must be a refusal as well. */
+static void filter_refusal(struct buf *text)
+{
+	struct span value;
+
+	if (maps_is_empty(tables.reject_filter) || text->length == 0 ||
+	    (text->data[0] != '4' && text->data[0] != '5'))
+		return;
+	switch (maps_find(tables.reject_filter, NULL, buf_span(text), false, &value)) {
+	case TABLE_FOUND:
+		if (value.n > 4 && (value.p[0] == '4' || value.p[0] == '5') &&
+		    ascii_is_digit(value.p[1]) && ascii_is_digit(value.p[2]) &&
+		    value.p[3] == ' ')
+			(void)buf_set(text, value);
+		else
+			log_warn("smtpd_reject_filter_maps: not a 4xx or 5xx reply: %s",
+				 log_clean(value));
+		break;
+	case TABLE_ERROR: log_warn("%s", maps_error(tables.reject_filter)); break;
+	case TABLE_NOT_FOUND:
+	case TABLE_PENDING: break;
+	}
+}
+
 PRINTF_LIKE(2, 0)
 static void send_reply(struct session *s, const char *format, va_list args)
 {
 	struct buf text = BUF_INIT(4096), lines = BUF_INIT(8192);
 
 	(void)buf_vprintf(&text, format, args);
+	filter_refusal(&text);
 	/* One reply is one line, whatever was put into it. */
 	for (size_t i = 0; i < text.length; i++)
 		if ((unsigned char)text.data[i] < ' ' || text.data[i] == 0x7f)

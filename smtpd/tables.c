@@ -125,6 +125,8 @@ void tables_open(void)
 					       conf->smtpd_client_event_limit_exceptions);
 	tables.bare_newline_exceptions = open_clients("smtpd_forbid_bare_newline_exclusions",
 						      conf->smtpd_forbid_bare_newline_exclusions);
+	tables.verp_clients = open_clients("smtpd_authorized_verp_clients",
+					   conf->smtpd_authorized_verp_clients);
 	tables.ehlo_keyword_maps = open_maps("smtpd_discard_ehlo_keyword_address_maps",
 					     conf->smtpd_discard_ehlo_keyword_address_maps);
 	tables.discard_keywords =
@@ -138,6 +140,7 @@ void tables_open(void)
 		open_clients("permit_mx_backup_networks", conf->permit_mx_backup_networks);
 	tables.rbl_replies = open_maps("rbl_reply_maps", conf->rbl_reply_maps);
 	tables.command_filter = open_maps("smtpd_command_filter", conf->smtpd_command_filter);
+	tables.reject_filter = open_maps("smtpd_reject_filter_maps", conf->smtpd_reject_filter_maps);
 	footer_open();
 	notice_open();
 	open_forbidden_commands();

@@ -18,6 +18,7 @@
 #include "commands/sendmail/sendmail.h"
 #include "conf/conf.h"
 #include "mail/dsn.h"
+#include "mail/verp.h"
 #include "queue/envelope.h"
 
 enum mode {
@@ -43,6 +44,7 @@ static struct {
 	unsigned notify;
 	enum dsn_ret ret;
 	const char *envid;
+	const char *verp_delimiters; /* -XV; empty: those of main.cf */
 	const char *body_type;
 	int verbosity;
 	char login[128];
@@ -164,12 +166,36 @@ static void set_dsn(char option, const char *text)
 
 	if (option == 'N')
 		is_good = dsn_notify_parse(span_of(text), &options.notify);
-	else if (option == 'R')
-		is_good = dsn_ret_parse(span_of(text), &options.ret);
 	else
-		options.envid = text;
+		is_good = dsn_ret_parse(span_of(text), &options.ret);
 	if (!is_good)
 		log_warn("bad -%c option value -- ignored", option);
+}
+
+/* -XV, -XVxy: what the delimiters may be is known when main.cf was read. */
+static void set_verp(const char *delimiters)
+{
+	options.flags |= ENVELOPE_VERP;
+	options.verp_delimiters = delimiters;
+}
+
+/*
+ * -V ENVID, which long ago was VERP: two characters in the same word, or another option behind it,
+ * still mean that.
+ */
+static void set_envid(char **argv, const char *text)
+{
+	bool is_attached = text != argv[optind - 1];
+
+	if (!is_attached && *text == '-') {
+		optind--;
+		text = "";
+	} else if (!is_attached || strlen(text) != 2) {
+		options.envid = text;
+		return;
+	}
+	log_warn("option -V%s is deprecated; specify -XV%s instead", text, text);
+	set_verp(text);
 }
 
 NORETURN static void usage(void)
@@ -192,8 +218,12 @@ static void parse_options(int argc, char **argv)
 		case 'F': options.full_name = optarg; break;
 		case 'I': set_mode(MODE_ALIASES); break;
 		case 'N':
-		case 'R':
-		case 'V': set_dsn((char)option, optarg); break;
+		case 'R': set_dsn((char)option, optarg); break;
+		case 'V': set_envid(argv, optarg); break;
+		case 'X':
+			if (*optarg == 'V')
+				set_verp(optarg + 1);
+			break;
 		case 'O': set_option(optarg); break;
 		case 'b': set_task(optarg); break;
 		case 'f':
@@ -207,7 +237,6 @@ static void parse_options(int argc, char **argv)
 		case 'G':
 		case 'L':
 		case 'U':
-		case 'X':
 		case 'c':
 		case 'e':
 		case 'h':
@@ -326,6 +355,20 @@ NORETURN static void rebuild_aliases(void)
 	run(conf->command_directory, "postalias", argv);
 }
 
+static struct span verp_delimiters(struct span sender)
+{
+	if ((options.flags & ENVELOPE_VERP) == 0)
+		return (struct span){ NULL, 0 };
+	if (sender.n == 0)
+		fail(EX_USAGE, "-XV option requires non-null sender address");
+	if (*options.verp_delimiters == '\0')
+		return span_of(conf->default_verp_delimiters);
+	if (!verp_are_delimiters(span_of(options.verp_delimiters),
+				 span_of(conf->verp_delimiter_filter)))
+		fail(EX_USAGE, "-XV requires two characters from %s", conf->verp_delimiter_filter);
+	return span_of(options.verp_delimiters);
+}
+
 static void fill_envelope(struct submission *submission)
 {
 	struct msg_envelope *envelope = &submission->envelope;
@@ -339,6 +382,7 @@ static void fill_envelope(struct submission *submission)
 	envelope->envid = span_of(options.envid);
 	envelope->body_type = span_of(options.body_type);
 	envelope->full_name = full_name();
+	envelope->verp_delims = verp_delimiters(envelope->sender);
 	submission->notify = options.notify;
 }
 

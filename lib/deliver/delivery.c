@@ -288,6 +288,7 @@ void deliver_report(struct delivery *delivery, const struct msg_rcpt *rcpt,
 		.relay = span_first(outcome.relay.n > 0 ? outcome.relay
 							: span_of(delivery->agent->relay),
 				    512),
+		.owner = span_first(outcome.owner, 1024),
 	};
 
 	if (!msg_outcome_encode(&delivery->outcomes, &message))

@@ -74,6 +74,7 @@ struct deliver_outcome {
 	struct span remote_mta; /* optional: Remote-MTA: of a notification */
 	struct span diagnostic_type; /* optional: "smtp" or "x-unix" */
 	struct span diagnostic; /* optional: Diagnostic-Code:; else made from the reason */
+	struct span owner; /* optional: is told of a failure instead of the sender */
 	unsigned connection_uses; /* optional: conn_use= of the log when above 1 */
 };
 

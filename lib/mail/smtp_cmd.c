@@ -7,6 +7,7 @@
 #include "mail/smtp_cmd.h"
 
 #include "base/buf.h"
+#include "mail/verp.h"
 #include "mail/xtext.h"
 
 enum { ENVID_MAX = 100 };
@@ -98,8 +99,8 @@ static enum smtp_cmd_status take_auth(struct work *work, struct span value)
 
 static enum smtp_cmd_status take_xverp(struct work *work, struct span value)
 {
-	if (value.n != 0 &&
-	    (value.n != 2 || !ascii_is_print(value.p[0]) || !ascii_is_print(value.p[1])))
+	/* "XVERP" has no value, which is another thing than the empty one of "XVERP=". */
+	if (value.p != NULL && !verp_are_delimiters(value, work->rules->verp_delimiters))
 		return SMTP_CMD_BAD_VALUE;
 	work->mail->xverp = value;
 	work->mail->has_xverp = true;

@@ -61,6 +61,7 @@ struct smtp_cmd_rules {
 	unsigned ext; /* of enum smtp_ext */
 	unsigned addr_flags; /* of enum smtp_addr_flags; SMTP_ADDR_UTF8 is set for MAIL by itself */
 	bool is_lax; /* as Postfix: the last of several SIZE or BODY counts, ENVID of any length */
+	struct span verp_delimiters; /* what XVERP may name (verp_delimiter_filter) */
 };
 
 /*

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* VERP; see verp.h. Runs in the delivery agents, on addresses in internal form. */
+/* VERP; see verp.h. Runs in qmgr and bounce, on addresses in internal form. */
 
 #include "mail/verp.h"
 
@@ -10,6 +10,11 @@ bool verp_are_delimiters(struct span delimiters, struct span allowed)
 {
 	return delimiters.n == 2 && span_has(allowed, delimiters.p[0]) &&
 	       span_has(allowed, delimiters.p[1]);
+}
+
+struct span verp_rcpt(struct span orig_address, struct span address)
+{
+	return orig_address.n > 0 ? orig_address : address;
 }
 
 bool verp_sender(struct buf *out, struct span delimiters, struct span sender,

@@ -12,6 +12,12 @@ struct buf;
 bool verp_are_delimiters(struct span delimiters, struct span allowed);
 
 /*
+ * The recipient that the sender address gets: as the client gave it, before aliases, if that is
+ * known, so that the list manager knows it.
+ */
+struct span verp_rcpt(struct span orig_address, struct span address);
+
+/*
  * Appends "owner-list+user=domain@origin" for the sender "owner-list@origin", the recipient
  * "user@domain" and the delimiters "+=". The null sender and double-bounce stay as they are.
  */

@@ -402,7 +402,9 @@ static enum route_status apply_relocated_maps(struct work *work)
 		return status == ROUTE_NOT_FOUND ? ROUTE_OK : status;
 	buf_set(&out->transport, SPAN("error"));
 	buf_reset(&out->nexthop);
-	buf_printf(&out->nexthop, "5.1.6 User has moved to %.*s", SPAN_ARG(value));
+	/* Without the prefix, the table has the status and all of the text. */
+	buf_printf(&out->nexthop, "%s%.*s",
+		   work->config->relocated_prefix_enable ? "5.1.6 User has moved to " : "", SPAN_ARG(value));
 	return ROUTE_OK;
 }
 

@@ -66,6 +66,7 @@ struct route_config {
 	bool append_at_myorigin, append_dot_mydomain;
 	bool swap_bangpath, allow_percent_hack;
 	bool resolve_dequoted_address, resolve_null_domain, resolve_numeric_domain;
+	bool relocated_prefix_enable;
 	bool allow_min_user;
 	bool show_user_unknown_table_name;
 	bool transport_maps_match_subdomains; /* parent_domain_matches_subdomains has it */

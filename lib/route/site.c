@@ -213,6 +213,7 @@ static void fill_config(struct route_config *config)
 		.allow_percent_hack = conf->allow_percent_hack,
 		.resolve_dequoted_address = conf->resolve_dequoted_address,
 		.resolve_null_domain = conf->resolve_null_domain,
+		.relocated_prefix_enable = conf->relocated_prefix_enable,
 		.resolve_numeric_domain = conf->resolve_numeric_domain,
 		.allow_min_user = conf->allow_min_user,
 		.show_user_unknown_table_name = conf->show_user_unknown_table_name,

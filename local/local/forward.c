@@ -279,11 +279,8 @@ void run_finish(struct run *run)
 		forward_postponed(run);
 	LIST_FOR(item, &run->postponed) {
 		struct postponed *postponed = CONTAINER_OF(item, struct postponed, link);
-		struct msg_rcpt rcpt = *run->rcpt;
 
-		rcpt.address = postponed->target->address;
-		rcpt.orig_address = postponed->target->orig_address;
-		deliver_report(run->delivery, &rcpt, &postponed->outcome);
+		report_now(run, postponed->target, &postponed->outcome);
 	}
 	list_init(&run->postponed);
 }

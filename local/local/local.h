@@ -110,7 +110,11 @@ void deliver_address(struct run *run, const struct target *parent, enum local_so
 /* Whether this was met before in this run; remembers it. */
 bool run_has_seen(struct run *run, const char *what, struct span detail);
 
-/* Reports for a target, or keeps a deferral of an alias's member for run_finish(). */
+/* Reports for a target: to the owner of its list, if it has one, when it failed. */
+void report_now(struct run *run, const struct target *target,
+		const struct deliver_outcome *outcome);
+
+/* The same, or keeps a deferral of an alias's member for run_finish(). */
 void run_report(struct run *run, const struct target *target,
 		const struct deliver_outcome *outcome);
 void run_report_done(struct run *run, const struct target *target, const char *format, ...)

@@ -90,14 +90,17 @@ bool run_has_seen(struct run *run, const char *what, struct span detail)
 
 /* ---- reports ---- */
 
-static void report_now(struct run *run, const struct target *target,
+void report_now(struct run *run, const struct target *target,
 		       const struct deliver_outcome *outcome)
 {
 	struct msg_rcpt rcpt = *run->rcpt;
+	struct deliver_outcome owned = *outcome;
 
 	rcpt.address = target->address;
 	rcpt.orig_address = target->orig_address;
-	deliver_report(run->delivery, &rcpt, outcome);
+	if (target->has_owner)
+		owned.owner = target->sender;
+	deliver_report(run->delivery, &rcpt, &owned);
 }
 
 void run_report(struct run *run, const struct target *target, const struct deliver_outcome *outcome)

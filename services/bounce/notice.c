@@ -211,22 +211,18 @@ static bool tell_sender(struct report *report, const struct kind_row *row)
 	return !is_anybody_told || tell(report, row, &reader, SPAN(""));
 }
 
-/* VERP: each recipient's notification goes to the address that was made for it. */
+/* VERP: each failed recipient's notification goes to the address that was made for it. */
 static bool tell_verp_senders(struct report *report, const struct kind_row *row)
 {
-	struct span delimiters = report->envelope.verp_delims;
 	bool is_good = true;
 
-	if (delimiters.n != 2)
-		delimiters = span_of(conf->default_verp_delimiters);
 	for (size_t i = 0; i < report->rcpt_count && is_good; i++) {
 		const struct report_rcpt *rcpt = &report->rcpts[i];
 		struct buf address = BUF_INIT(4096);
 
 		if (rcpt->is_sender_told &&
-		    verp_sender(&address, delimiters, report->envelope.sender,
-				rcpt->outcome.orig_address.n > 0 ? rcpt->outcome.orig_address
-								 : rcpt->outcome.address)) {
+		    verp_sender(&address, report->envelope.verp_delims, report->envelope.sender,
+				verp_rcpt(rcpt->outcome.orig_address, rcpt->outcome.address))) {
 			struct report_reader reader = { .address = buf_span(&address),
 							.only = rcpt };
 
@@ -235,6 +231,32 @@ static bool tell_verp_senders(struct report *report, const struct kind_row *row)
 		buf_done(&address);
 	}
 	return is_good;
+}
+
+/* What failed in an alias with an owner is his: each failure has a notification of its own. */
+static bool tell_owners(struct report *report, const struct kind_row *row)
+{
+	bool is_good = true;
+
+	for (size_t i = 0; i < report->rcpt_count && is_good; i++) {
+		struct report_rcpt *rcpt = &report->rcpts[i];
+		struct report_reader reader = { .address = rcpt->outcome.owner, .only = rcpt };
+
+		if (!rcpt->is_sender_told || rcpt->outcome.owner.n == 0)
+			continue;
+		is_good = tell(report, row, &reader, SPAN(""));
+		rcpt->is_sender_told = false;
+	}
+	return is_good;
+}
+
+static size_t count_without_owner(const struct report *report)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < report->rcpt_count; i++)
+		count += report->rcpts[i].outcome.owner.n == 0;
+	return count;
 }
 
 static bool tell_postmaster(struct report *report, const struct kind_row *row, const char *address)
@@ -257,7 +279,9 @@ static bool tell_all(struct report *report, const struct kind_row *row)
 	struct span sender = report->envelope.sender;
 	bool is_failure = row->wanted == DSN_FAILED;
 
-	if (report->rcpt_count == 0)
+	if (is_failure && !tell_owners(report, row))
+		return false;
+	if ((is_failure ? count_without_owner(report) : report->rcpt_count) == 0)
 		return true;
 	if (is_double_bounce_sender(sender)) {
 		if (is_failure)
@@ -271,7 +295,8 @@ static bool tell_all(struct report *report, const struct kind_row *row)
 		report->is_double = true;
 		return tell_postmaster(report, row, conf->twobounce_notice_recipient);
 	}
-	if ((report->envelope.flags & ENVELOPE_VERP) != 0 && row->kind != BOUNCE_TRACE) {
+	if ((report->envelope.flags & ENVELOPE_VERP) != 0 && is_failure &&
+	    !conf->disable_verp_bounces) {
 		if (!tell_verp_senders(report, row))
 			return false;
 	} else if (!tell_sender(report, row)) {
@@ -305,8 +330,8 @@ static bool is_told(const struct report *report, const struct kind_row *row,
 }
 
 /*
- * The outcomes of the log. A crash can have written one twice: the same recipient and address
- * count once, as the log has them last.
+ * The outcomes of the log. A crash can have written one twice: it counts once. An alias can have
+ * several that differ in the reason alone, of its commands.
  */
 static void load_outcomes(struct report *report, const struct kind_row *row, struct span log,
 			  struct htab *offsets)
@@ -315,8 +340,8 @@ static void load_outcomes(struct report *report, const struct kind_row *row, str
 	struct msg_outcome outcome;
 
 	while (queue_outcomes_next(&log, &outcome)) {
-		char *key = mem_printf("%" PRIu32 " %.*s", outcome.offset,
-				       SPAN_ARG(outcome.address));
+		char *key = mem_printf("%" PRIu32 " %.*s %.*s", outcome.offset,
+				       SPAN_ARG(outcome.address), SPAN_ARG(outcome.reason));
 		char offset[16];
 		uintptr_t index = (uintptr_t)htab_get(&known, span_of(key));
 

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "ipc/submit.h"
+#include "mail/probe_sender.h"
 #include "proc/service.h"
 #include "queue/envelope.h"
 
@@ -49,16 +50,13 @@ static void on_time(struct event_timer *timer)
 	probe_end(probe);
 }
 
-static struct span sender(void)
-{
-	const char *text = conf->address_verify_sender;
-
-	return strcmp(text, "<>") == 0 ? SPAN("") : span_of(text);
-}
-
 static bool send_message(struct probe *probe)
 {
-	struct msg_envelope envelope = { .sender = sender(), .rewrite_context = SPAN("local"),
+	struct buf sender = BUF_INIT(1024);
+	bool has_sender = probe_sender(&sender, span_of(conf->address_verify_sender),
+				       conf->address_verify_sender_ttl, clock_wall_now());
+	struct msg_envelope envelope = { .sender = buf_span(&sender),
+					 .rewrite_context = SPAN("local"),
 					 .flags = ENVELOPE_PROBE };
 	struct span address = span_of(probe->address);
 	/* The original address is what the outcome is reported for, whatever becomes of it. */
@@ -70,7 +68,7 @@ static bool send_message(struct probe *probe)
 	struct msg_submit_rcpts rcpts = { 0 };
 	struct msg_submit_data data = { .is_last = true };
 	struct clock_mono now = clock_in_ms(0);
-	bool is_sent = msg_envelope_encode(&envelope_text, &envelope) &&
+	bool is_sent = has_sender && msg_envelope_encode(&envelope_text, &envelope) &&
 		       msg_rcpt_encode(&rcpt_text, &rcpt);
 
 	open.envelope = buf_span(&envelope_text);
@@ -79,6 +77,7 @@ static bool send_message(struct probe *probe)
 	is_sent = is_sent && IPC_SEND(&probe->cleanup, submit_open, &open, -1, now) == IPC_OK &&
 		  IPC_SEND(&probe->cleanup, submit_rcpts, &rcpts, -1, now) == IPC_OK &&
 		  IPC_SEND(&probe->cleanup, submit_data, &data, -1, now) == IPC_OK;
+	buf_done(&sender);
 	buf_done(&envelope_text);
 	buf_done(&rcpt_text);
 	return is_sent;

@@ -25,7 +25,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 2)
 		return 0;
-	rules = (struct smtp_cmd_rules){ data[0], data[1] & 0x7f, (data[1] & 0x80) != 0 };
+	rules = (struct smtp_cmd_rules){ .ext = data[0],
+					 .addr_flags = data[1] & 0x7f,
+					 .is_lax = (data[1] & 0x80) != 0,
+					 .verp_delimiters = SPAN("-=+") };
 	if (smtp_mail_parse(args, &rules, &words, &mail, &bad) == SMTP_CMD_OK) {
 		check_clean(mail.sender);
 		check_clean(mail.envid);

@@ -8,6 +8,7 @@
 #include "mail/mime.h"
 #include "mail/mime_7bit.h"
 #include "mail/mime_value.h"
+#include "mail/probe_sender.h"
 #include "mail/verp.h"
 #include "test.h"
 
@@ -306,6 +307,47 @@ static void test_verp(void)
 	buf_done(&out);
 }
 
+static void test_probe_sender(void)
+{
+	struct buf out = BUF_INIT(100);
+	struct clock_wall now = { .us = 1000 * INT64_C(1000000) };
+
+	CHECK(probe_sender(&out, SPAN("probe@d.test"), 0, now));
+	CHECK_STR(buf_str(&out), "probe@d.test");
+	buf_reset(&out);
+	CHECK(probe_sender(&out, SPAN("probe@d.test"), 10, now));
+	CHECK_STR(buf_str(&out), "probe100@d.test");
+	buf_reset(&out);
+	CHECK(probe_sender(&out, SPAN("probe"), 10, now));
+	CHECK_STR(buf_str(&out), "probe100");
+	buf_reset(&out);
+	CHECK(probe_sender(&out, SPAN("<>"), 10, now) && out.length == 0);
+	buf_done(&out);
+
+	static const struct {
+		const char *address, *configured;
+		int ttl_s;
+		bool is;
+	} rows[] = {
+		{ "probe@o.test", "probe", 0, true },
+		{ "PROBE@d.test", "probe@D.test", 0, true },
+		{ "probe1@o.test", "probe", 0, false },
+		{ "probe100@o.test", "probe", 10, true },
+		{ "probe99@o.test", "probe", 10, true },
+		{ "probe101@o.test", "probe", 10, true },
+		{ "probe98@o.test", "probe", 10, false },
+		{ "probe@o.test", "probe", 10, false },
+		{ "probex@o.test", "probe", 10, false },
+		{ "probe100@d.test", "probe", 10, false },
+		{ "probe100", "probe", 10, false },
+		{ "", "<>", 10, false },
+		{ "", "", 0, false },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		CHECK(probe_sender_is(span_of(rows[i].address), span_of(rows[i].configured),
+				      SPAN("o.test"), rows[i].ttl_s, now) == rows[i].is);
+}
+
 int main(void)
 {
 	TEST(structure);
@@ -316,5 +358,6 @@ int main(void)
 	TEST(7bit);
 	TEST(base64);
 	TEST(verp);
+	TEST(probe_sender);
 	return test_end();
 }

@@ -124,6 +124,7 @@ static struct route_config config_a(void)
 		.swap_bangpath = true,
 		.allow_percent_hack = true,
 		.resolve_dequoted_address = true,
+		.relocated_prefix_enable = true,
 		.show_user_unknown_table_name = true,
 		.local_transport = SPAN("local:mail.example.test"),
 		.virtual_transport = SPAN("virtual"),

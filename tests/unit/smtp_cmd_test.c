@@ -43,7 +43,12 @@ static const struct command_case {
 	{ "FROM:<a@d.test> ENVID=a+", SMTP_CMD_BAD_VALUE, SMTP_CMD_BAD_VALUE },
 	{ "FROM:<a@d.test> ENVID=a+0Ab", SMTP_CMD_BAD_VALUE, SMTP_CMD_BAD_VALUE },
 	{ "FROM:<a@d.test> AUTH=<>", SMTP_CMD_OK, SMTP_CMD_OK },
-	{ "FROM:<a@d.test> XVERP", SMTP_CMD_UNKNOWN, SMTP_CMD_UNKNOWN },
+	{ "FROM:<a@d.test> XVERP", SMTP_CMD_OK, SMTP_CMD_UNKNOWN },
+	{ "FROM:<a@d.test> xverp==+", SMTP_CMD_OK, SMTP_CMD_UNKNOWN },
+	{ "FROM:<a@d.test> XVERP=", SMTP_CMD_BAD_VALUE, SMTP_CMD_UNKNOWN },
+	{ "FROM:<a@d.test> XVERP=+", SMTP_CMD_BAD_VALUE, SMTP_CMD_UNKNOWN },
+	{ "FROM:<a@d.test> XVERP=+=-", SMTP_CMD_BAD_VALUE, SMTP_CMD_UNKNOWN },
+	{ "FROM:<a@d.test> XVERP=+%", SMTP_CMD_BAD_VALUE, SMTP_CMD_UNKNOWN },
 	{ "FROM:<a@d.test> NOTIFY=NEVER", SMTP_CMD_UNKNOWN, SMTP_CMD_UNKNOWN },
 	{ "FROM:<a@d.test> =", SMTP_CMD_UNKNOWN, SMTP_CMD_UNKNOWN },
 };
@@ -64,8 +69,12 @@ static const struct command_case rcpt_cases[] = {
 	{ "TO:<a@d.test> SIZE=3", SMTP_CMD_UNKNOWN, SMTP_CMD_UNKNOWN },
 };
 
-static const struct smtp_cmd_rules lax = { ALL, 0, true };
-static const struct smtp_cmd_rules strict = { ALL, SMTP_ADDR_STRICT | SMTP_ADDR_EXACT, false };
+static const struct smtp_cmd_rules lax = { .ext = ALL | SMTP_EXT_XVERP,
+					  .is_lax = true,
+					  .verp_delimiters = { "-=+", 3 } };
+static const struct smtp_cmd_rules strict = { .ext = ALL,
+					     .addr_flags = SMTP_ADDR_STRICT |
+							   SMTP_ADDR_EXACT };
 
 static void test_mail(void)
 {
