@@ -116,7 +116,8 @@ void connect_prepare(void);
 
 /* A connected socket, or -1 with the reason in *why (and in the log). */
 int connect_host(const struct host *host, struct why *why);
-int connect_unix(struct span path, struct why *why);
+/* A jailed client gets it from the connect service, if the configuration names the socket. */
+int connect_unix(const struct target *target, struct why *why);
 
 /* ---- session.c ---- */
 

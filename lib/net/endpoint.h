@@ -4,8 +4,9 @@
 
 /*
  * Servers that main.cf names for programs in a jail: policy servers, "unix:PATH" and
- * "inet:HOST:PORT". The connect service (services/connect) opens them and hands the connection
- * over; it knows the texts from the configuration, and opens nothing else.
+ * "inet:HOST:PORT", and the sockets of LMTP servers. The connect service (services/connect) opens
+ * them and hands the connection over; it knows the texts from the configuration, and opens nothing
+ * else, but for lmtp also "unix:private/NAME".
  */
 
 #include "base/buf.h"
