@@ -516,6 +516,25 @@ void config_add_endpoints(const struct config *config, struct conf_snapshot *sna
 	buf_done(&list);
 }
 
+static bool names_best_mx(const struct config *config, const struct master_service *client,
+			  const char *name)
+{
+	struct span value = span_of(config_value(config, client, "best_mx_transport"));
+
+	return span_is(span_word(&value, ":"), name);
+}
+
+bool config_is_best_mx(const struct config *config, const struct master_service *service)
+{
+	bool is_named = names_best_mx(config, NULL, service->name);
+
+	for (size_t i = 0; i < config->services.count && !is_named; i++)
+		if (strcmp(config->services.services[i]->command, "smtp") == 0)
+			is_named = names_best_mx(config, config->services.services[i],
+						 service->name);
+	return is_named;
+}
+
 /* ---- what bounce says ---- */
 
 static void set_template(struct conf_snapshot *snapshot, size_t kind, const char *part,

@@ -62,6 +62,13 @@ enum dns_status dns_lookup(struct span name, enum dns_type type, unsigned flags,
 			   struct clock_mono deadline, struct dns_result *ret);
 void dns_result_done(struct dns_result *result);
 
+/* What sees each successful result before the asker does; see net/dns_filter.h. */
+typedef bool dns_filter_fn(struct dns_result *result, const char **ret_reason);
+void dns_use_filter(dns_filter_fn *filter);
+
+/* "MX", "AAAA" and so on. */
+const char *dns_type_name(enum dns_type type);
+
 /* The name to ask for PTR records of a numeric address; false when it is none. */
 MUST_USE bool dns_reverse_name(struct span address, struct buf *out);
 
