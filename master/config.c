@@ -519,19 +519,27 @@ void config_add_endpoints(const struct config *config, struct conf_snapshot *sna
 static bool names_best_mx(const struct config *config, const struct master_service *client,
 			  const char *name)
 {
-	struct span value = span_of(config_value(config, client, "best_mx_transport"));
+	struct buf value = BUF_INIT(CONF_VALUE_MAX);
+	struct span rest;
+	bool is_named;
 
-	return span_is(span_word(&value, ":"), name);
+	expand_value(config, client, SPAN("best_mx_transport"), &value);
+	rest = buf_span(&value);
+	is_named = span_is(span_word(&rest, ":"), name);
+	buf_done(&value);
+	return is_named;
 }
 
 bool config_is_best_mx(const struct config *config, const struct master_service *service)
 {
 	bool is_named = names_best_mx(config, NULL, service->name);
 
-	for (size_t i = 0; i < config->services.count && !is_named; i++)
-		if (strcmp(config->services.services[i]->command, "smtp") == 0)
-			is_named = names_best_mx(config, config->services.services[i],
-						 service->name);
+	for (size_t i = 0; i < config->services.count && !is_named; i++) {
+		const struct master_service *client = config->services.services[i];
+
+		is_named = client->overrides.count > 0 && strcmp(client->command, "smtp") == 0 &&
+			   names_best_mx(config, client, service->name);
+	}
 	return is_named;
 }
 
