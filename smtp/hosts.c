@@ -62,11 +62,6 @@ static struct clock_mono lookup_deadline(void)
 	return clock_in_ms(LOOKUP_TIMEOUT_MS);
 }
 
-static unsigned secure_flag(void)
-{
-	return ways.is_secure ? (unsigned)DNS_WANT_SECURE : 0;
-}
-
 /* ---- one host ---- */
 
 static unsigned family_rank(enum netaddr_family family)
@@ -92,17 +87,11 @@ static void add_address(struct hosts *hosts, struct span name, const struct neta
 	hosts->count++;
 }
 
-/*
- * The name by which a host goes on: that behind a CNAME when smtp_cname_overrides_servername says
- * so, or when DNSSEC vouches for it.
- */
+/* The name by which a host goes on: with smtp_cname_overrides_servername that behind a CNAME. */
 static struct span server_name(struct transfer *transfer, struct span name,
 			       const struct dns_result *result)
 {
-	bool is_other = result->canonical_name.n > 0 &&
-			!span_eq_nocase(result->canonical_name, name);
-
-	if (is_other && (conf->smtp_cname_overrides_servername || result->is_secure))
+	if (conf->smtp_cname_overrides_servername && result->canonical_name.n > 0)
 		return arena_span(&transfer->delivery->arena, result->canonical_name);
 	return name;
 }
@@ -158,7 +147,7 @@ static enum dns_status find_host(struct transfer *transfer, struct hosts *hosts,
 		return DNS_NO_DATA;
 	}
 	if (ways.is_by_dns)
-		status = look_up_host(transfer, hosts, name, port, preference, secure_flag());
+		status = look_up_host(transfer, hosts, name, port, preference, 0);
 	if (status != DNS_FOUND && ways.is_by_hosts &&
 	    !(ways.is_secure && status == DNS_TEMPORARY))
 		status = look_up_host(transfer, hosts, name, port, preference, DNS_WITH_HOSTS);
@@ -270,7 +259,7 @@ static bool find_by_mx(struct transfer *transfer, const struct target *target, s
 		       struct hosts *ret)
 {
 	struct dns_result mx = { 0 };
-	enum dns_status status = dns_lookup(domain, DNS_MX, secure_flag(), lookup_deadline(), &mx);
+	enum dns_status status = dns_lookup(domain, DNS_MX, 0, lookup_deadline(), &mx);
 	bool is_found = false;
 
 	if (status == DNS_FOUND && is_null_mx(&mx))
@@ -313,7 +302,7 @@ static bool find_by_srv(struct transfer *transfer, const struct target *target, 
 	bool is_found = false, has_failed;
 
 	(void)buf_printf(&name, "_%.*s._tcp.%.*s", SPAN_ARG(target->service), SPAN_ARG(domain));
-	status = dns_lookup(buf_span(&name), DNS_SRV, secure_flag(), lookup_deadline(), &srv);
+	status = dns_lookup(buf_span(&name), DNS_SRV, 0, lookup_deadline(), &srv);
 	has_failed = status == DNS_TEMPORARY || status == DNS_INVALID;
 	*ret_is_settled = status == DNS_FOUND ||
 			  !(conf->allow_srv_lookup_fallback ||

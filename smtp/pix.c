@@ -39,6 +39,14 @@ static struct span wanted(const struct session *session)
 	return span_of(conf->smtp_pix_workarounds);
 }
 
+/* Whether the message has waited so long that its end may have been lost before. */
+static bool is_old(const struct transfer *transfer)
+{
+	int64_t age_us = clock_wall_now().us - transfer->delivery->request.arrival_us;
+
+	return age_us >= (int64_t)conf->smtp_pix_workaround_threshold_time * 1000000;
+}
+
 void pix_detect(struct session *session, const struct transfer *transfer, bool *ret_no_esmtp)
 {
 	struct span list;
@@ -48,25 +56,21 @@ void pix_detect(struct session *session, const struct transfer *transfer, bool *
 		return;
 	list = wanted(session);
 	*ret_no_esmtp = words_have(list, SPAN("disable_esmtp"));
-	session->delays_dot = words_have(list, SPAN("delay_dotcrlf"));
+	session->delays_dot = is_old(transfer) && words_have(list, SPAN("delay_dotcrlf"));
 	if (*ret_no_esmtp || session->delays_dot)
 		log_info("%s: enabling PIX workarounds:%s%s for %s", transfer->delivery->id,
 			 *ret_no_esmtp ? " disable_esmtp" : "",
 			 session->delays_dot ? " delay_dotcrlf" : "", session->relay);
 }
 
-void pix_delay_dot(struct session *session, const struct transfer *transfer)
+void pix_delay_dot(struct session *session)
 {
-	int64_t age_us = clock_wall_now().us - transfer->delivery->request.arrival_us;
 	struct timespec pause = { .tv_sec = conf->smtp_pix_workaround_delay_time };
 
-	if (!session->delays_dot ||
-	    age_us < (int64_t)conf->smtp_pix_workaround_threshold_time * 1000000)
+	if (!session->delays_dot)
 		return;
 	/* What was written must be on its way before the pause begins. */
 	(void)stream_flush(&session->stream);
 	while (nanosleep(&pause, &pause) < 0 && errno == EINTR)
 		;
-	stream_set_deadline(&session->stream,
-			    clock_in_ms((int64_t)conf->smtp_data_xfer_timeout * 1000));
 }

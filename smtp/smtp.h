@@ -155,7 +155,7 @@ enum feature {
 struct session {
 	bool is_open;
 	bool is_broken;  /* the connection or the protocol: nothing more can be said */
-	bool delays_dot; /* PIX workaround: see smtp_pix_workarounds */
+	bool delays_dot; /* a workaround for a PIX */
 	bool is_closing; /* the server said 421, or we lost interest: not for another message */
 	struct stream stream;
 	struct smtp_reply reply;
@@ -200,8 +200,8 @@ bool session_may_stay(const struct session *session);
  */
 void pix_detect(struct session *session, const struct transfer *transfer, bool *ret_no_esmtp);
 
-/* The pause before the final dot, for mail that has waited long enough. */
-void pix_delay_dot(struct session *session, const struct transfer *transfer);
+/* The pause before the final dot, where it is wanted. */
+void pix_delay_dot(struct session *session);
 
 /* ---- chat.c ---- */
 
@@ -221,8 +221,8 @@ void chat_trace(const struct session *session, char direction, struct span line)
 typedef void chat_line_fn(void *context, struct span line, bool is_first);
 
 /*
- * Sends what is there and reads one reply into session->reply within `timeout_s`. `on_line`,
- * which may be NULL, gets the text of each line. After anything but CHAT_OK the session is broken.
+ * Sends what is there and reads one reply into session->reply, each line within `timeout_s`, or all
+ * with smtp_per_request_deadline. `on_line`, which may be NULL, gets the text of each line. After anything but CHAT_OK the session is broken.
  */
 enum chat chat_listen(struct session *session, int timeout_s, chat_line_fn *on_line, void *context);
 

@@ -10,14 +10,14 @@
 
 #include "ipc/messages.h"
 
-/* A weight of 0 comes first within its priority: the draw takes it only when it draws 0. */
+/* Weights of 0 come first within a priority: the draw takes them only when it draws 0. */
 static int compare(const void *left, const void *right)
 {
 	const struct msg_dns_record *a = left, *b = right;
 
 	if (a->preference != b->preference)
 		return a->preference < b->preference ? -1 : 1;
-	return (a->weight > 0) - (b->weight > 0);
+	return a->weight < b->weight ? -1 : a->weight > b->weight;
 }
 
 /* The one of the first `count` that a random number chooses. */

@@ -338,7 +338,7 @@ static void exchange_content(struct transaction *tx)
 			  "sending message body");
 		return;
 	}
-	pix_delay_dot(session, tx->transfer);
+	pix_delay_dot(session);
 	stream_write(&session->stream, SPAN(".\r\n"));
 	hear_dot(tx);
 }
