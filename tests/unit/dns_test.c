@@ -333,8 +333,8 @@ static void test_filter(void)
 		size_t left;
 		bool is_good;
 	} rows[] = {
-		{ "inline:{{a.test. 60 IN MX 5 x.test. = ignore}}", 4, true },
-		{ "inline:{{a.test. 60 IN MX 5 x.test. = OK}}", 5, true },
+		{ "regexp:{{/ mx 5 x\\.test\\.$/ ignore}}", 4, true },
+		{ "regexp:{{/ mx 5 x\\.test\\.$/ ok}}", 5, true },
 		{ "static:IGNORE", 0, false },
 		{ "fail:x", 5, false },
 	};
