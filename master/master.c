@@ -142,8 +142,9 @@ static int make_snapshot(struct wanted *wanted, const char *listeners)
 		config_add_templates(config, entry, snapshot);
 	if (strcmp(wanted->program, "connect") == 0)
 		config_add_endpoints(config, snapshot);
-	if (strcmp(wanted->program, "qmgr") == 0) {
+	if (strcmp(wanted->program, "connect") == 0 || strcmp(wanted->program, "qmgr") == 0)
 		set_text(snapshot, "secret", state.secret);
+	if (strcmp(wanted->program, "qmgr") == 0) {
 		set_process_limits(snapshot);
 	}
 	for (size_t i = 0; i < JAIL_UIDS; i++) {

@@ -195,15 +195,15 @@ static int open_unix(struct span path)
 }
 
 /* The path is not in this program's jail: the connect service opens it, if it may. */
-static int open_unix_outside(struct span text, struct buf *ret_reason)
+static int open_unix_outside(struct span text, uint64_t seal, struct buf *ret_reason)
 {
 	int limit_s = conf->smtp_connect_timeout > 0 ? conf->smtp_connect_timeout
 						     : OUTSIDE_TIMEOUT_S;
 
-	return endpoint_connect(text, clock_in_ms((int64_t)limit_s * 1000), ret_reason);
+	return endpoint_connect(text, seal, clock_in_ms((int64_t)limit_s * 1000), ret_reason);
 }
 
-int connect_unix(const struct target *target, struct why *why)
+int connect_unix(const struct target *target, uint64_t seal, struct why *why)
 {
 	struct buf reason = BUF_INIT(1024);
 	int fd = -1;
@@ -216,7 +216,7 @@ int connect_unix(const struct target *target, struct why *why)
 	/* What this user must not reach without a jail either may be the mail owner's to reach. */
 	if (fd < 0 && (service.is_chrooted || errno == EACCES)) {
 		buf_reset(&reason);
-		fd = open_unix_outside(target->text, &reason);
+		fd = open_unix_outside(target->text, seal, &reason);
 	}
 	if (fd < 0) {
 		why_set(why, "4.4.1", "connect to %s[%.*s]: %s", conf->myhostname,

@@ -129,7 +129,7 @@ static void try_hosts(struct transfer *transfer, const struct target *target,
 
 static void try_unix(struct transfer *transfer, const struct target *target, bool is_last_target)
 {
-	int fd = connect_unix(target, &transfer->why);
+	int fd = connect_unix(target, transfer->delivery->request.nexthop_seal, &transfer->why);
 
 	transfer->is_last_host = is_last_target;
 	if (fd >= 0)

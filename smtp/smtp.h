@@ -131,8 +131,8 @@ void connect_prepare(void);
 
 /* A connected socket, or -1 with the reason in *why (and in the log). */
 int connect_host(const struct host *host, struct why *why);
-/* A jailed client gets it from the connect service, if the configuration names the socket. */
-int connect_unix(const struct target *target, struct why *why);
+/* A jailed client gets it from the connect service, if the configuration names the socket, or qmgr. */
+int connect_unix(const struct target *target, uint64_t seal, struct why *why);
 
 /* ---- session.c ---- */
 

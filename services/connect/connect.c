@@ -7,7 +7,8 @@
  * Runs as uid queue with the groups of that user, so that an administrator lets it reach a socket as
  * he lets anybody: "adduser postern opendkim". It is not chrooted and can open no file. What a client
  * says is compared with the configured texts, and used for nothing else; but lmtp, whose next hops may
- * come from tables, gets any socket that stands in the queue directory's private/. Manual: connect(8).
+ * come from tables, gets any socket that stands in the queue directory's private/, and those that
+ * qmgr has sealed for it. Manual: connect(8).
  */
 
 #include <arpa/inet.h>
@@ -41,6 +42,8 @@ struct server {
 
 static struct server *servers;
 static size_t server_count;
+static struct siphash_key seal_key;
+static bool has_seal_key;
 
 /* ---- start: the list, as root, since names of ports are in a file ---- */
 
@@ -79,8 +82,11 @@ static void add_server(struct span text)
 
 static void prepare(void)
 {
-	struct span list = { NULL, 0 }, word;
+	struct span list = { NULL, 0 }, secret, word;
 
+	has_seal_key = conf_snapshot_extra_get("secret", &secret) && secret.n > 0;
+	if (has_seal_key)
+		seal_key = endpoint_seal_key(secret);
 	(void)conf_snapshot_extra_get("endpoints", &list);
 	list = span_of(mem_dup(list));
 	while ((word = span_word(&list, " ")).n > 0)
@@ -181,17 +187,13 @@ static int open_server(const struct server *server, struct clock_mono deadline)
 
 /* ---- requests ---- */
 
-/* unix:private/NAME, also with the queue directory before it. NAME leads nowhere else. */
-static bool is_private_socket(struct span text, struct server *ret)
+/* private/NAME, also with the queue directory before it. NAME leads nowhere else. */
+static bool is_private(struct span path)
 {
-	struct span directory = span_of(service.queue_directory), name;
+	struct span directory = span_of(service.queue_directory), name = path;
 
-	if (!span_starts(text, SPAN("unix:")))
-		return false;
-	name = span_from(text, 5);
 	if (span_starts(name, directory) && name.n > directory.n && name.p[directory.n] == '/')
 		name = span_from(name, directory.n + 1);
-	*ret = (struct server){ .text = text, .endpoint = { .is_unix = true, .path = name } };
 	if (!span_starts(name, SPAN("private/")))
 		return false;
 	name = span_from(name, 8);
@@ -199,15 +201,22 @@ static bool is_private_socket(struct span text, struct server *ret)
 }
 
 /* False: `client` may not have this one. */
-static bool find_server(struct span text, const char *client, struct server *ret)
+static bool find_server(const struct msg_connect_request *request, const char *client,
+			struct server *ret)
 {
+	struct span text = request->endpoint;
+
 	for (size_t i = 0; i < server_count; i++) {
 		if (span_eq(servers[i].text, text)) {
 			*ret = servers[i];
 			return true;
 		}
 	}
-	return strcmp(client, "lmtp") == 0 && is_private_socket(text, ret);
+	*ret = (struct server){ .text = text };
+	return strcmp(client, "lmtp") == 0 && endpoint_parse(text, &ret->endpoint) &&
+	       ret->endpoint.is_unix &&
+	       (is_private(ret->endpoint.path) ||
+		(has_seal_key && request->seal == endpoint_seal(&seal_key, text)));
 }
 
 /* One request a connection: it takes as long as the server does. */
@@ -221,7 +230,7 @@ static void serve(int fd, const char *client)
 
 	ipc_attach(&channel, fd);
 	if (IPC_EXPECT(&channel, connect_request, &request, clock_in_ms(REQUEST_MS)) == IPC_OK) {
-		if (!find_server(request.endpoint, client, &server)) {
+		if (!find_server(&request, client, &server)) {
 			log_warn("%s asks for a server that the configuration does not name: %s",
 				 client, log_clean(request.endpoint));
 			status.code = EPERM;

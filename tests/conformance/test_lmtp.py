@@ -28,6 +28,7 @@ def mta(make_mta):
         main={
             "transport_maps": f"hash:$config_directory/transport, "
                               f"inline:{{inline.test=lmtp:unix:{FAR}/inline}}",
+            "mailbox_transport_maps": "hash:$config_directory/boxes",
             "mailbox_transport": "lmtp:unix:private/box",
             "virtual_transport": f"lmtp:unix:{FAR}/dovecot",
             "virtual_mailbox_domains": "virtual.test",
@@ -35,9 +36,10 @@ def mta(make_mta):
         },
         tables={"hash:transport": "private.test lmtp:unix:private/table\n"
                                   "inet.test lmtp:inet:127.0.0.1:2424\n"
-                                  f"stolen.test lmtp:unix:{FAR}/secret\n"
-                                  "up.test lmtp:unix:private/../up\n"
-                                  "down.test lmtp:unix:private/down/x\n"},
+                                  f"far.test lmtp:unix:{FAR}/table\n",
+                "hash:boxes": f"carol lmtp:unix:{FAR}/secret\n"
+                              "dave lmtp:unix:private/down/x\n"
+                              "alice lmtp:unix:private/../up\n"},
         services=[f"lmtp {agent}"],
     )
 
@@ -100,15 +102,37 @@ def test_inline_table(mta, sock):
 
 
 @only_postern
-@pytest.mark.parametrize("domain, path", [
-    ("stolen.test", FAR / "secret"), ("up.test", "up"), ("down.test", "private/down/x"),
+def test_far_from_table(mta, sock):
+    """The queue manager vouches for a socket that it found in a table; connect(8)."""
+    sink = sock(FAR / "table")
+    let_in(FAR / "table")
+    assert deliver(mta, "x@far.test")["status"] == "sent"
+    assert sink.wait()[0].rcpts == ["x@far.test"]
+
+
+def test_address_is_no_path(mta, sock):
+    """A recipient cannot name a socket; transport(5)."""
+    sink = sock(mta.queue / "private/table")
+    with mta.settings(default_transport="lmtp:"), mta.smtp() as c:
+        c.ehlo()
+        c.cmd("MAIL FROM:<>", 250)
+        for domain in ("unix:private/table", '"unix:private/table"', "[unix:private/table]"):
+            c.cmd(f"RCPT TO:<x@{domain}>", 501)
+            qid = mta.submit(f"x@{domain}", "Subject: t\n\n", "-f", "bob@nowhere.test")
+            assert mta.wait_delivery(qid)["dsn"] == "5.1.3"
+    assert not sink.sessions
+
+
+@only_postern
+@pytest.mark.parametrize("user, path", [
+    ("carol", FAR / "secret"), ("alice", "up"), ("dave", "private/down/x"),
 ])
-def test_not_named(mta, sock, domain, path):
-    """What only a table names, outside of private/, is not opened; connect(8)."""
+def test_not_named(mta, sock, user, path):
+    """What only a table of local names, outside of private/, is not opened; connect(8)."""
     path = mta.queue / path
     path.parent.mkdir(exist_ok=True)
     sink = sock(path)
-    r = deliver(mta, f"x@{domain}")
+    r = deliver(mta, f"{user}@example.test")
     assert r["status"] == "deferred" and "not a server that main.cf or master.cf names" in r["text"]
     assert not sink.sessions
 
