@@ -62,6 +62,16 @@ static struct clock_mono lookup_deadline(void)
 	return clock_in_ms(LOOKUP_TIMEOUT_MS);
 }
 
+/* A lookup that found nothing. */
+static void why_lookup(struct why *why, const struct dns_result *result)
+{
+	const char *status = result->rcode == DNS_FAIL_FILTER  ? "4.7.0"
+			     : result->status == DNS_TEMPORARY ? "4.4.3"
+							       : "5.4.4";
+
+	why_set(why, status, "%s", result->reason);
+}
+
 /* ---- one host ---- */
 
 static unsigned family_rank(enum netaddr_family family)
@@ -121,8 +131,7 @@ static enum dns_status look_up_host(struct transfer *transfer, struct hosts *hos
 		if (status == DNS_FOUND || worst == DNS_TEMPORARY)
 			continue;
 		worst = status == DNS_TEMPORARY || worst == DNS_NO_NAME ? status : worst;
-		why_set(&transfer->why,
-			status == DNS_TEMPORARY ? "4.4.3" : "5.4.4", "%s", result.reason);
+		why_lookup(&transfer->why, &result);
 	}
 	dns_result_done(&result);
 	return hosts->count > before ? DNS_FOUND : worst;
@@ -270,8 +279,7 @@ static bool find_by_mx(struct transfer *transfer, const struct target *target, s
 	else if (status == DNS_NO_NAME || status == DNS_NO_DATA || conf->ignore_mx_lookup_error)
 		is_found = find_host(transfer, ret, domain, target->port, 0) == DNS_FOUND;
 	else
-		why_set(&transfer->why, status == DNS_TEMPORARY ? "4.4.3" : "5.4.4", "%s",
-			mx.reason);
+		why_lookup(&transfer->why, &mx);
 	dns_result_done(&mx);
 	return is_found;
 }
@@ -313,8 +321,7 @@ static bool find_by_srv(struct transfer *transfer, const struct target *target, 
 	else if (status == DNS_FOUND)
 		is_found = find_all_by_srv(transfer, &srv, ret);
 	else
-		why_set(&transfer->why, status == DNS_TEMPORARY ? "4.4.3" : "5.4.4", "%s",
-			srv.reason);
+		why_lookup(&transfer->why, &srv);
 	dns_result_done(&srv);
 	buf_done(&name);
 	return is_found;

@@ -138,6 +138,24 @@ static bool say_hello(struct session *session, struct transfer *transfer, const 
 	return false;
 }
 
+/* "discarding EHLO keywords: PIPELINING DSN", unless silent-discard is among them. */
+static void log_discarded(struct span list)
+{
+	struct buf names = BUF_INIT(4096);
+	struct span word;
+
+	if (words_have(list, SPAN("silent-discard")))
+		return;
+	while ((word = span_word(&list, WORDS_BLANK_OR_COMMA)).n > 0) {
+		(void)buf_char(&names, ' ');
+		for (size_t i = 0; i < word.n; i++)
+			(void)buf_char(&names, ascii_upper(word.p[i]));
+	}
+	if (buf_span(&names).n > 0)
+		log_info("discarding EHLO keywords:%s", log_clean(buf_span(&names)));
+	buf_done(&names);
+}
+
 static bool is_good(const struct session *session)
 {
 	return session->reply.code / 100 == 2;
@@ -149,6 +167,7 @@ static bool negotiate(struct session *session, struct transfer *transfer, bool w
 	bool is_greeted = false;
 
 	if (is_lmtp || wants_ehlo) {
+		log_discarded(hello.discard);
 		if (!say_hello(session, transfer, is_lmtp ? "LHLO" : "EHLO", &hello))
 			return false;
 		is_greeted = is_good(session);

@@ -36,8 +36,8 @@ enum dns_status {
 	DNS_INVALID,   /* no name to ask for, or the answer was none to believe */
 };
 
-/* What rcode of dns_answer is beyond the protocol's own. */
-enum dns_failure { DNS_FAIL_TIMEOUT = 65536, DNS_FAIL_SERVER, DNS_FAIL_NAME };
+/* What rcode is beyond the protocol's own; DNS_FAIL_FILTER is said of a result only, by a filter. */
+enum dns_failure { DNS_FAIL_TIMEOUT = 65536, DNS_FAIL_SERVER, DNS_FAIL_NAME, DNS_FAIL_FILTER };
 
 enum { DNS_RECORDS_MAX = 100 };
 

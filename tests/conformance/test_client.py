@@ -30,6 +30,7 @@ SETTINGS = {
     "nocname": "-o smtp_cname_overrides_servername=no",
     "pix": "-o smtp_pix_workaround_threshold_time=0 -o smtp_pix_workaround_delay_time=1s",
     "young": "",
+    "silent": "-o { smtp_discard_ehlo_keywords = dsn, silent-discard }",
     "nopix": "-o smtp_pix_workarounds=",
     "mappix": f"-o smtp_pix_workarounds= -o smtp_pix_workaround_maps=inline:{{{{{A}=disable_esmtp}}}}",
     "data": "-o smtp_address_verify_target=data",
@@ -195,7 +196,8 @@ def test_dns_reply_filter(mta, make_sink):
     assert deliver(mta, "filter.test")["relay"] == f"mx.filter.test[{A}]:25"
     sink.wait()
     r = deliver(mta, "allgone.test")
-    assert r["status"] == "deferred" and "DNS reply filter drops all results" in r["text"]
+    assert (r["status"], r["dsn"]) == ("deferred", "4.7.0")
+    assert "DNS reply filter drops all results" in r["text"]
 
 
 @pytest.mark.parametrize("name, asked, host", [
@@ -471,6 +473,15 @@ def test_discard_by_address(mta, make_sink):
     mail = sink.wait()[0]
     assert mail.rcpt_params["x@discard.test"]["NOTIFY"] == "NEVER"
     assert not any(b"MAIL" in c and b"RCPT" in c for c in mail.session.chunks)
+    mta.wait_log(r"smtp\[\d+\]: discarding EHLO keywords: PIPELINING\n")
+
+
+def test_discard_silently(mta, make_sink):
+    """With silent-discard nothing is logged; postconf(5) smtp_discard_ehlo_keywords."""
+    sink = make_sink(A)
+    deliver(mta, "silent.test", rcpt_params="NOTIFY=NEVER")
+    assert sink.wait()[0].rcpt_params["x@silent.test"] == {}
+    assert not mta.grep_log("discarding EHLO keywords")
 
 
 @pytest.mark.parametrize("name, path", [
