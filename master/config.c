@@ -468,7 +468,7 @@ static void add_servers_of(const struct config *config, const struct master_serv
 
 /*
  * The sockets that lmtp gets as next hop: "lmtp:unix:PATH" in a parameter, or in a table that is
- * written out there (inline:{...}). What is in other tables is nothing that the configuration says.
+ * written out there (inline:{...}). For what other tables name, qmgr vouches (net/endpoint.h).
  */
 static void add_sockets_of(const struct config *config, const struct master_service *service,
 			   struct buf *list)
