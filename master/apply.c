@@ -58,14 +58,18 @@ static bool want_client_sockets(struct config *config, struct wanted *wanted, st
 {
 	static const struct {
 		const char *client, *server;
+		bool is_for_best_mx;
 	} permits[] = {
-#define PERMIT(from, to) { #from, #to },
+#define PERMIT(from, to) { #from, #to, false },
+#define PERMIT_BEST_MX(from, to) { #from, #to, true },
 #include "ipc/permit.def"
 #undef PERMIT
+#undef PERMIT_BEST_MX
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(permits); i++)
 		if (strcmp(permits[i].server, wanted->program) == 0 &&
+		    (!permits[i].is_for_best_mx || config_is_best_mx(config, wanted->entry)) &&
 		    !want_client_socket(config, wanted, permits[i].client, error))
 			return false;
 	return true;

@@ -61,6 +61,9 @@ struct conf_snapshot *config_snapshot(struct config *config, const struct master
 void config_add_templates(struct config *config, const struct master_service *service,
 			  struct conf_snapshot *snapshot);
 
+/* Whether a service is the best_mx_transport of some client. */
+bool config_is_best_mx(const struct config *config, const struct master_service *service);
+
 /* Tells the connect service which servers the configuration names. */
 void config_add_endpoints(const struct config *config, struct conf_snapshot *snapshot);
 

@@ -59,7 +59,7 @@ static void set_process_limits(struct conf_snapshot *snapshot, const struct conf
 	buf_done(&limits);
 }
 
-/* For qmgr; the lock on the pid file keeps other masters from it. */
+/* For qmgr, and for connect, which believes what qmgr sealed; the lock on the pid file keeps other masters from it. */
 static const char *delivery_secret(const struct config *config)
 {
 	static char secret[SECRET_SIZE];
@@ -92,10 +92,10 @@ static void set_special(struct conf_snapshot *snapshot, struct config *config,
 		config_add_templates(config, wanted->entry, snapshot);
 	if (strcmp(wanted->program, "connect") == 0)
 		config_add_endpoints(config, snapshot);
-	if (strcmp(wanted->program, "qmgr") == 0) {
+	if (strcmp(wanted->program, "connect") == 0 || strcmp(wanted->program, "qmgr") == 0)
 		set_text(snapshot, "secret", delivery_secret(config));
+	if (strcmp(wanted->program, "qmgr") == 0)
 		set_process_limits(snapshot, config);
-	}
 }
 
 int values_write(const struct wanted *wanted, const char *listeners)

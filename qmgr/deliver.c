@@ -19,13 +19,14 @@
 #include "base/log.h"
 #include "base/siphash.h"
 #include "mail/verp.h"
+#include "net/endpoint.h"
 #include "qmgr/qmgr.h"
 #include "queue/envelope.h"
 
 /* A token is a number that tells deliveries apart, and behind it the hash that proves it. */
 enum { TOKEN_NUMBER_BITS = 20 };
 
-static struct siphash_key token_key;
+static struct siphash_key token_key, seal_key;
 static uint64_t token_number;
 
 /* `secret` is text from master; without one (a private test) a random key does. */
@@ -37,6 +38,7 @@ void deliver_prepare_tokens(struct span secret)
 	token_key.k1 = siphash(&second, secret);
 	if (secret.n == 0 && getrandom(&token_key, sizeof(token_key), 0) != sizeof(token_key))
 		fatal("getrandom: %s", strerror(errno));
+	seal_key = endpoint_seal_key(secret);
 }
 
 static uint64_t make_token(const char *id, uint64_t number)
@@ -114,6 +116,8 @@ static enum ipc_status send_request(struct entry *entry, struct connection *conn
 		.envelope = buf_span(&message->envelope_record),
 	};
 
+	if (span_starts(request.nexthop, SPAN("unix:")))
+		request.nexthop_seal = endpoint_seal(&seal_key, request.nexthop);
 	buf_reset(&rcpts);
 	buf_reset(&sender);
 	encode_rcpts(entry, &rcpts);

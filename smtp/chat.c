@@ -6,6 +6,7 @@
 #include <stdarg.h>
 
 #include "base/log.h"
+#include "conf/conf.h"
 
 void chat_trace(const struct session *session, char direction, struct span line)
 {
@@ -54,14 +55,17 @@ enum chat chat_listen(struct session *session, int timeout_s, chat_line_fn *on_l
 {
 	struct smtp_reply *reply = &session->reply;
 	enum smtp_reply_step step = SMTP_REPLY_MORE;
+	int64_t limit_ms = (int64_t)timeout_s * 1000;
 
 	smtp_reply_reset(reply);
-	stream_set_deadline(&session->stream, clock_in_ms((int64_t)timeout_s * 1000));
+	stream_set_deadline(&session->stream, clock_in_ms(limit_ms));
 	while (step == SMTP_REPLY_MORE) {
 		struct span line;
 		enum io_status status =
 			stream_line(&session->stream, SMTP_REPLY_LINE_MAX, &line, NULL);
 
+		if (!conf->smtp_per_request_deadline)
+			stream_set_deadline(&session->stream, clock_in_ms(limit_ms));
 		if (status == IO_TIMEOUT)
 			return broken(session, CHAT_TIMEOUT);
 		if (status == IO_EOF || status == IO_ERROR)

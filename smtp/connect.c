@@ -15,7 +15,11 @@
 #include "base/log.h"
 #include "base/words.h"
 #include "conf/conf.h"
+#include "net/endpoint.h"
 #include "proc/service.h"
+
+/* For the connect service, where smtp_connect_timeout is 0. */
+enum { OUTSIDE_TIMEOUT_S = 60 };
 
 union address {
 	struct sockaddr any;
@@ -169,24 +173,56 @@ int connect_host(const struct host *host, struct why *why)
 	return -1;
 }
 
-/* A path in this program's reach: in a jail that is its own directory alone. */
-int connect_unix(struct span path, struct why *why)
+/* A descriptor, or -1 with errno. */
+static int open_unix(struct span path)
 {
 	union address address = { .local = { .sun_family = AF_UNIX } };
-	int fd = -1, error = ENAMETOOLONG;
+	int fd, error;
 
-	if (path.n < sizeof(address.local.sun_path)) {
-		memcpy(address.local.sun_path, path.p, path.n);
-		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-		error = fd < 0 ? errno
-			       : finish_connect(fd, &address.any, sizeof(address.local));
-	}
+	errno = ENAMETOOLONG;
+	if (path.n >= sizeof(address.local.sun_path))
+		return -1;
+	memcpy(address.local.sun_path, path.p, path.n);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -1;
+	error = finish_connect(fd, &address.any, sizeof(address.local));
 	if (error == 0)
 		return fd;
-	if (fd >= 0)
-		(void)close(fd);
-	why_set(why, "4.4.1", "connect to %s[%.*s]: %s", conf->myhostname, SPAN_ARG(path),
-		strerror(error));
-	(void)buf_text(&why->remote_mta, conf->myhostname);
+	(void)close(fd);
+	errno = error;
 	return -1;
+}
+
+/* The path is not in this program's jail: the connect service opens it, if it may. */
+static int open_unix_outside(struct span text, uint64_t seal, struct buf *ret_reason)
+{
+	int limit_s = conf->smtp_connect_timeout > 0 ? conf->smtp_connect_timeout
+						     : OUTSIDE_TIMEOUT_S;
+
+	return endpoint_connect(text, seal, clock_in_ms((int64_t)limit_s * 1000), ret_reason);
+}
+
+int connect_unix(const struct target *target, uint64_t seal, struct why *why)
+{
+	struct buf reason = BUF_INIT(1024);
+	int fd = -1;
+
+	if (!service.is_chrooted) {
+		fd = open_unix(target->host);
+		if (fd < 0)
+			(void)buf_text(&reason, strerror(errno));
+	}
+	/* What this user must not reach without a jail either may be the mail owner's to reach. */
+	if (fd < 0 && (service.is_chrooted || errno == EACCES)) {
+		buf_reset(&reason);
+		fd = open_unix_outside(target->text, seal, &reason);
+	}
+	if (fd < 0) {
+		why_set(why, "4.4.1", "connect to %s[%.*s]: %s", conf->myhostname,
+			SPAN_ARG(target->host), buf_str(&reason));
+		(void)buf_text(&why->remote_mta, conf->myhostname);
+	}
+	buf_done(&reason);
+	return fd;
 }

@@ -75,9 +75,10 @@ static void try_kept(struct transfer *transfer, const struct target *target,
 }
 
 static void converse(struct transfer *transfer, const struct target *target,
-		     const struct host *host, int fd)
+		     const struct host *host, bool is_best_mx, int fd)
 {
 	session_set_names(&session, target, host);
+	session.is_best_mx = is_best_mx;
 	session.addr = host != NULL ? host->addr : (struct ip_addr){ 0 };
 	session.has_others = !transfer->is_last_host;
 	transfer->delivery->connected = (struct clock_wall){ 0 };
@@ -120,18 +121,19 @@ static void try_hosts(struct transfer *transfer, const struct target *target,
 			is_last_target &&
 			(i + 1 == hosts.count || is_limit(addresses, conf->smtp_mx_address_limit) ||
 			 is_limit(sessions + 1, conf->smtp_mx_session_limit));
-		converse(transfer, target, host, fd);
+		converse(transfer, target, host, host->preference == hosts.best_preference,
+			 fd);
 		sessions++;
 	}
 }
 
 static void try_unix(struct transfer *transfer, const struct target *target, bool is_last_target)
 {
-	int fd = connect_unix(target->host, &transfer->why);
+	int fd = connect_unix(target, transfer->delivery->request.nexthop_seal, &transfer->why);
 
 	transfer->is_last_host = is_last_target;
 	if (fd >= 0)
-		converse(transfer, target, NULL, fd);
+		converse(transfer, target, NULL, true, fd);
 }
 
 static void try_target(struct transfer *transfer, const struct target *target, bool is_last_target)
@@ -181,6 +183,29 @@ static void try_targets(struct transfer *transfer)
 			try_target(transfer, &targets[i], i + 1 == count);
 }
 
+/* ---- mail for this machine that was not known to be ---- */
+
+/* best_mx_transport: "transport" or "transport:nexthop". The agent there reports and logs. */
+static void pass_to_best_mx(struct transfer *transfer)
+{
+	struct delivery *delivery = transfer->delivery;
+	struct span transport = span_of(conf->best_mx_transport), nexthop = { NULL, 0 };
+	struct span rest;
+
+	if (span_cut(transport, ':', &rest, &nexthop))
+		transport = rest;
+	for (size_t i = 0; i < delivery->rcpt_count; i++) {
+		if (transfer->states[i] != STATE_LEFT)
+			continue;
+		(void)deliver_pass(delivery, &delivery->rcpts[i],
+				   arena_str(&delivery->arena, transport),
+				   nexthop.n > 0 ? nexthop : delivery->request.nexthop,
+				   delivery->request.sender);
+		transfer->states[i] = STATE_REPORTED;
+		transfer->left--;
+	}
+}
+
 /* ---- the request ---- */
 
 /* Whether the message can go only to a server with SMTPUTF8 (RFC 6531 3.2). */
@@ -208,6 +233,8 @@ void deliver_message(struct delivery *delivery)
 	if (content_prepare(&transfer) && generic_envelope(&transfer)) {
 		transfer.needs_utf8 = needs_utf8(&transfer);
 		try_targets(&transfer);
+		if (transfer.is_own_best && *conf->best_mx_transport != '\0')
+			pass_to_best_mx(&transfer);
 		if (transfer.left > 0)
 			fail_rest(&transfer);
 	} else {

@@ -20,30 +20,32 @@
 
 enum { LOOKUP_TIMEOUT_MS = 120 * 1000 };
 
-/* How hosts are looked up, from smtp_host_lookup and inet_protocols. */
+/* How hosts are looked up, from smtp_dns_support_level, smtp_host_lookup and inet_protocols. */
 static struct {
+	bool has_dns;                /* for MX and SRV records at least */
+	bool is_secure;              /* DNSSEC */
 	bool is_by_dns, is_by_hosts; /* /etc/hosts first, then DNS */
 	bool has_ipv4, has_ipv6;
 } ways;
 
-static bool has_word(const char *list, const char *word)
-{
-	struct span rest = span_of(list), item;
-
-	while ((item = span_word(&rest, WORDS_BLANK_OR_COMMA)).n > 0)
-		if (span_is_nocase(item, word))
-			return true;
-	return false;
-}
-
 void hosts_prepare(void)
 {
-	bool is_any = has_word(conf->inet_protocols, "all");
+	struct span protocols = span_of(conf->inet_protocols);
+	struct span lookups = span_of(conf->smtp_host_lookup);
+	bool is_any = words_have(protocols, SPAN("all"));
 
-	ways.is_by_hosts = has_word(conf->smtp_host_lookup, "native") || conf->disable_dns_lookups;
-	ways.is_by_dns = has_word(conf->smtp_host_lookup, "dns") && !conf->disable_dns_lookups;
-	ways.has_ipv4 = is_any || has_word(conf->inet_protocols, "ipv4");
-	ways.has_ipv6 = is_any || has_word(conf->inet_protocols, "ipv6");
+	ways.has_dns = strcmp(conf->smtp_dns_support_level, "disabled") != 0 &&
+		       (*conf->smtp_dns_support_level != '\0' || !conf->disable_dns_lookups);
+	ways.is_secure = strcmp(conf->smtp_dns_support_level, "dnssec") == 0;
+	ways.is_by_hosts = words_have(lookups, SPAN("native")) || !ways.has_dns;
+	ways.is_by_dns = words_have(lookups, SPAN("dns")) && ways.has_dns;
+	ways.has_ipv4 = is_any || words_have(protocols, SPAN("ipv4"));
+	ways.has_ipv6 = is_any || words_have(protocols, SPAN("ipv6"));
+}
+
+bool hosts_have_dns(void)
+{
+	return ways.has_dns;
 }
 
 static unsigned random_number(void)
@@ -60,6 +62,16 @@ static struct clock_mono lookup_deadline(void)
 	return clock_in_ms(LOOKUP_TIMEOUT_MS);
 }
 
+/* A lookup that found nothing. */
+static void why_lookup(struct why *why, const struct dns_result *result)
+{
+	const char *status = result->rcode == DNS_FAIL_FILTER  ? "4.7.0"
+			     : result->status == DNS_TEMPORARY ? "4.4.3"
+							       : "5.4.4";
+
+	why_set(why, status, "%s", result->reason);
+}
+
 /* ---- one host ---- */
 
 static unsigned family_rank(enum ip_family family)
@@ -72,23 +84,32 @@ static unsigned family_rank(enum ip_family family)
 }
 
 static void add_address(struct hosts *hosts, struct span name, const struct ip_addr *addr,
-			const struct target *target, unsigned preference)
+			uint16_t port, unsigned preference)
 {
 	struct host *host = &hosts->list[hosts->count];
 
 	if (hosts->count == HOSTS_MAX)
 		return;
-	*host = (struct host){ .name = name, .addr = *addr, .port = target->port,
+	*host = (struct host){ .name = name, .addr = *addr, .port = port,
 			       .preference = preference,
 			       .family_rank = family_rank(addr->family) };
 	host->order = conf->smtp_randomize_addresses ? random_number() : (unsigned)hosts->count;
 	hosts->count++;
 }
 
+/* The name by which a host goes on: with smtp_cname_overrides_servername that behind a CNAME. */
+static struct span server_name(struct transfer *transfer, struct span name,
+			       const struct dns_result *result)
+{
+	if (conf->smtp_cname_overrides_servername && result->canonical_name.n > 0)
+		return arena_span(&transfer->delivery->arena, result->canonical_name);
+	return name;
+}
+
 /* A, AAAA or both. The worst status is returned when nothing was found. */
 static enum dns_status look_up_host(struct transfer *transfer, struct hosts *hosts,
-				    struct span name, const struct target *target,
-				    unsigned preference, unsigned flags)
+				    struct span name, uint16_t port, unsigned preference,
+				    unsigned flags)
 {
 	static const enum dns_type types[] = { DNS_A, DNS_AAAA };
 	struct dns_result result = { 0 };
@@ -105,36 +126,40 @@ static enum dns_status look_up_host(struct transfer *transfer, struct hosts *hos
 
 		for (size_t k = 0; k < result.count; k++)
 			if (ip_parse(result.records[k].host, &addr))
-				add_address(hosts, name, &addr, target, preference);
+				add_address(hosts, server_name(transfer, name, &result), &addr, port,
+					    preference);
 		if (status == DNS_FOUND || worst == DNS_TEMPORARY)
 			continue;
 		worst = status == DNS_TEMPORARY || worst == DNS_NO_NAME ? status : worst;
-		why_set(&transfer->why,
-			status == DNS_TEMPORARY ? "4.4.3" : "5.4.4", "%s", result.reason);
+		why_lookup(&transfer->why, &result);
 	}
 	dns_result_done(&result);
 	return hosts->count > before ? DNS_FOUND : worst;
 }
 
-/* By the ways of smtp_host_lookup. transfer->why is set unless DNS_FOUND. */
+/*
+ * By the ways of smtp_host_lookup. transfer->why is set unless DNS_FOUND. Where DNSSEC is wanted, a
+ * lookup that failed for now is no reason to believe /etc/hosts.
+ */
 static enum dns_status find_host(struct transfer *transfer, struct hosts *hosts, struct span name,
-				 const struct target *target, unsigned preference)
+				 uint16_t port, unsigned preference)
 {
 	struct ip_addr addr;
 	enum dns_status status = DNS_NO_NAME;
 
 	if (ip_parse(name, &addr)) {
 		if (addr.family == IP_V4 ? ways.has_ipv4 : ways.has_ipv6) {
-			add_address(hosts, name, &addr, target, preference);
+			add_address(hosts, name, &addr, port, preference);
 			return DNS_FOUND;
 		}
 		why_set(&transfer->why, "5.4.4", "%.*s: not in inet_protocols", SPAN_ARG(name));
 		return DNS_NO_DATA;
 	}
 	if (ways.is_by_dns)
-		status = look_up_host(transfer, hosts, name, target, preference, 0);
-	if (status != DNS_FOUND && ways.is_by_hosts)
-		status = look_up_host(transfer, hosts, name, target, preference, DNS_WITH_HOSTS);
+		status = look_up_host(transfer, hosts, name, port, preference, 0);
+	if (status != DNS_FOUND && ways.is_by_hosts &&
+	    !(ways.is_secure && status == DNS_TEMPORARY))
+		status = look_up_host(transfer, hosts, name, port, preference, DNS_WITH_HOSTS);
 	return status;
 }
 
@@ -199,6 +224,7 @@ static void drop_from_self(struct transfer *transfer, const char *domain, struct
 				domain);
 		else
 			why_set(&transfer->why, "5.4.6", "mail for %s loops back to myself", domain);
+		transfer->is_own_best = hosts->list[i].preference == hosts->best_preference;
 		return;
 	}
 }
@@ -225,7 +251,7 @@ static bool find_all(struct transfer *transfer, const struct target *target,
 			ret->best_preference = record->preference;
 		if (name.n == 0)
 			continue;
-		status = find_host(transfer, ret, name, target, record->preference);
+		status = find_host(transfer, ret, name, target->port, record->preference);
 		if (worst != DNS_TEMPORARY)
 			worst = status;
 	}
@@ -251,11 +277,53 @@ static bool find_by_mx(struct transfer *transfer, const struct target *target, s
 	else if (status == DNS_FOUND)
 		is_found = find_all(transfer, target, &mx, ret);
 	else if (status == DNS_NO_NAME || status == DNS_NO_DATA || conf->ignore_mx_lookup_error)
-		is_found = find_host(transfer, ret, domain, target, 0) == DNS_FOUND;
+		is_found = find_host(transfer, ret, domain, target->port, 0) == DNS_FOUND;
 	else
-		why_set(&transfer->why, status == DNS_TEMPORARY ? "4.4.3" : "5.4.4", "%s",
-			mx.reason);
+		why_lookup(&transfer->why, &mx);
 	dns_result_done(&mx);
+	return is_found;
+}
+
+/* ---- SRV (RFC 2782) ---- */
+
+/* The hosts in the order of their records: each record counts as a preference of its own. */
+static bool find_all_by_srv(struct transfer *transfer, struct dns_result *srv, struct hosts *ret)
+{
+	srv_order(srv->records, srv->count, random_number);
+	for (size_t i = 0; i < srv->count && ret->count < HOSTS_MAX; i++) {
+		const struct msg_dns_record *record = &srv->records[i];
+		struct span name = arena_span(&transfer->delivery->arena, record->host);
+
+		if (name.n > 0 && record->port > 0 && record->port <= UINT16_MAX)
+			(void)find_host(transfer, ret, name, (uint16_t)record->port, (unsigned)i);
+	}
+	return ret->count > 0;
+}
+
+/* use_srv_lookup. *ret_is_settled: there is nothing else to look for, whatever was found. */
+static bool find_by_srv(struct transfer *transfer, const struct target *target, struct span domain,
+			struct hosts *ret, bool *ret_is_settled)
+{
+	struct dns_result srv = { 0 };
+	struct buf name = BUF_INIT(512);
+	enum dns_status status;
+	bool is_found = false, has_failed;
+
+	(void)buf_printf(&name, "_%.*s._tcp.%.*s", SPAN_ARG(target->service), SPAN_ARG(domain));
+	status = dns_lookup(buf_span(&name), DNS_SRV, 0, lookup_deadline(), &srv);
+	has_failed = status == DNS_TEMPORARY || status == DNS_INVALID;
+	*ret_is_settled = status == DNS_FOUND ||
+			  !(conf->allow_srv_lookup_fallback ||
+			    (has_failed && conf->ignore_srv_lookup_error));
+	if (status == DNS_FOUND && srv.count == 1 && srv.records[0].host.n == 0)
+		why_set(&transfer->why, "5.1.0", "Domain %.*s does not offer the service %.*s",
+			SPAN_ARG(domain), SPAN_ARG(target->service));
+	else if (status == DNS_FOUND)
+		is_found = find_all_by_srv(transfer, &srv, ret);
+	else
+		why_lookup(&transfer->why, &srv);
+	dns_result_done(&srv);
+	buf_done(&name);
 	return is_found;
 }
 
@@ -282,7 +350,7 @@ bool hosts_find(struct transfer *transfer, const struct target *target, struct h
 {
 	struct span name;
 	struct ip_addr addr;
-	bool is_found;
+	bool is_address, is_found = false, is_settled = false;
 
 	ret->count = 0;
 	ret->best_preference = 0;
@@ -295,10 +363,13 @@ bool hosts_find(struct transfer *transfer, const struct target *target, struct h
 		name = arena_span(&transfer->delivery->arena, target->host);
 	else if (!to_dns_name(transfer, target->host, &name))
 		return false;
-	if (target->is_exact || ip_parse(name, &addr))
-		is_found = find_host(transfer, ret, name, target, 0) == DNS_FOUND;
-	else
-		is_found = find_by_mx(transfer, target, name, ret);
+	is_address = ip_parse(name, &addr);
+	if (target->service.n > 0 && !is_address)
+		is_found = find_by_srv(transfer, target, name, ret, &is_settled);
+	if (!is_settled)
+		is_found = target->is_exact || is_address
+				   ? find_host(transfer, ret, name, target->port, 0) == DNS_FOUND
+				   : find_by_mx(transfer, target, name, ret);
 	if (!is_found)
 		return false;
 	qsort(ret->list, ret->count, sizeof(ret->list[0]), compare_hosts);

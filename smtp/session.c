@@ -63,8 +63,8 @@ void session_set_names(struct session *session, const struct target *target,
 	(void)snprintf(session->relay, sizeof(session->relay), "%s:%u", session->name, host->port);
 }
 
-/* The address in "host[address]". */
-static struct span server_address(const struct session *session)
+/* What is in brackets in "host[address]". */
+struct span session_address(const struct session *session)
 {
 	struct span name = span_of(session->name);
 	size_t at = 0;
@@ -80,20 +80,10 @@ static struct span discarded_keywords(const struct session *session)
 {
 	struct span value;
 
-	if (maps_find(tables.discard_ehlo, NULL, server_address(session), false, &value) ==
+	if (maps_find(tables.discard_ehlo, NULL, session_address(session), false, &value) ==
 	    TABLE_FOUND)
 		return value;
 	return span_of(conf->smtp_discard_ehlo_keywords);
-}
-
-static bool has_word(struct span list, struct span word)
-{
-	struct span item;
-
-	while ((item = span_word(&list, WORDS_BLANK_OR_COMMA)).n > 0)
-		if (span_eq_nocase(item, word))
-			return true;
-	return false;
 }
 
 /* "XFORWARD NAME ADDR ..." */
@@ -117,7 +107,7 @@ static void on_hello_line(void *context, struct span line, bool is_first)
 		hello->is_own_name = span_is_nocase(word, conf->myhostname);
 		return;
 	}
-	if (has_word(hello->discard, word))
+	if (words_have(hello->discard, word))
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(keywords); i++)
 		if (span_is_nocase(word, keywords[i].word))
@@ -148,6 +138,24 @@ static bool say_hello(struct session *session, struct transfer *transfer, const 
 	return false;
 }
 
+/* "discarding EHLO keywords: PIPELINING DSN", unless silent-discard is among them. */
+static void log_discarded(struct span list)
+{
+	struct buf names = BUF_INIT(4096);
+	struct span word;
+
+	if (words_have(list, SPAN("silent-discard")))
+		return;
+	while ((word = span_word(&list, WORDS_BLANK_OR_COMMA)).n > 0) {
+		(void)buf_char(&names, ' ');
+		for (size_t i = 0; i < word.n; i++)
+			(void)buf_char(&names, ascii_upper(word.p[i]));
+	}
+	if (buf_span(&names).n > 0)
+		log_info("discarding EHLO keywords:%s", log_clean(buf_span(&names)));
+	buf_done(&names);
+}
+
 static bool is_good(const struct session *session)
 {
 	return session->reply.code / 100 == 2;
@@ -159,6 +167,7 @@ static bool negotiate(struct session *session, struct transfer *transfer, bool w
 	bool is_greeted = false;
 
 	if (is_lmtp || wants_ehlo) {
+		log_discarded(hello.discard);
 		if (!say_hello(session, transfer, is_lmtp ? "LHLO" : "EHLO", &hello))
 			return false;
 		is_greeted = is_good(session);
@@ -179,8 +188,8 @@ static bool negotiate(struct session *session, struct transfer *transfer, bool w
 	if (hello.is_own_name && !is_lmtp && span_ends(span_of(session->relay), SPAN(":25"))) {
 		log_warn("host %s replied to HELO/EHLO with my own hostname %s", session->relay,
 			 conf->myhostname);
-		why_set(&transfer->why, "5.4.6", "mail for %.*s loops back to myself",
-			SPAN_ARG(buf_span(&session->target)));
+		why_set(&transfer->why, session->is_best_mx ? "5.4.6" : "4.4.6",
+			"mail for %.*s loops back to myself", SPAN_ARG(buf_span(&session->target)));
 		fail_site(transfer, session);
 		return false;
 	}
@@ -219,7 +228,7 @@ static bool take_greeting(struct session *session, struct transfer *transfer, bo
 
 bool session_start(struct session *session, struct transfer *transfer, int fd)
 {
-	bool says_esmtp = false;
+	bool says_esmtp = false, no_esmtp;
 
 	stream_reopen(&session->stream, fd);
 	smtp_reply_init(&session->reply);
@@ -227,10 +236,13 @@ bool session_start(struct session *session, struct transfer *transfer, int fd)
 	session->is_broken = session->is_closing = false;
 	session->uses = 0;
 	session->opened = clock_mono_now();
-	if (take_greeting(session, transfer, &says_esmtp) &&
-	    negotiate(session, transfer,
-		      !conf->smtp_never_send_ehlo && (says_esmtp || conf->smtp_always_send_ehlo)))
-		return true;
+	if (take_greeting(session, transfer, &says_esmtp)) {
+		pix_detect(session, transfer, &no_esmtp);
+		if (negotiate(session, transfer,
+			      !no_esmtp && !conf->smtp_never_send_ehlo &&
+				      (says_esmtp || conf->smtp_always_send_ehlo)))
+			return true;
+	}
 	session_end(session);
 	return false;
 }

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "ipc/table_client.h"
+#include "net/dns_filter.h"
 #include "proc/service.h"
 #include "route/site.h"
 
@@ -61,6 +62,9 @@ static void prepare(void)
 	tables.discard_ehlo = open_maps("discard_ehlo_keyword_address_maps",
 					conf->smtp_discard_ehlo_keyword_address_maps);
 	tables.reply_filter = open_maps("reply_filter", conf->smtp_reply_filter);
+	tables.dns_reply_filter = open_maps("dns_reply_filter", conf->smtp_dns_reply_filter);
+	tables.pix_workarounds = open_maps("pix_workaround_maps", conf->smtp_pix_workaround_maps);
+	dns_filter_set(tables.dns_reply_filter);
 	if (!target_port(span_of(conf->smtp_tcp_port), &tables.default_port))
 		fatal("smtp_tcp_port: %s is no port", conf->smtp_tcp_port);
 	agent.idle_ms = conf->smtp_connection_cache_time_limit * 1000;

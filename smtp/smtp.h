@@ -8,9 +8,11 @@
  *     smtp.c         the program: tables, jail, one request after the other
  *     deliver.c      which hosts, in which order, until every recipient has an outcome
  *     target.c       nexthop texts: domain, [host]:port, inet:host, unix:path
- *     hosts.c        the addresses of a target: MX, A, AAAA; loops to ourselves
+ *     hosts.c        the addresses of a target: MX, SRV, A, AAAA; loops to ourselves
+ *     srv.c          the order of SRV records
  *     connect.c      sockets
  *     session.c      greeting, EHLO, XFORWARD, QUIT; sessions kept for the next request
+ *     pix.c          workarounds for a firewall
  *     chat.c         commands out, replies in
  *     transaction.c  MAIL to final dot, pipelined
  *     content.c      head and body on the wire
@@ -33,7 +35,8 @@ extern bool is_lmtp;
 /* Opened before the jail; never NULL. */
 extern struct tables {
 	struct maps *generic, *header_checks, *mime_header_checks, *nested_header_checks;
-	struct maps *body_checks, *discard_ehlo, *reply_filter;
+	struct maps *body_checks, *discard_ehlo, *reply_filter, *dns_reply_filter;
+	struct maps *pix_workarounds;
 	uint16_t default_port; /* smtp_tcp_port */
 } tables;
 extern struct site site; /* what is local here; own addresses */
@@ -45,6 +48,7 @@ struct target {
 	struct span text; /* as it was written; the key of kept sessions */
 	struct span host; /* a domain, a host, an address, or a path */
 	uint16_t port;
+	struct span service; /* to look for in SRV records; empty: none */
 	bool is_exact;    /* in brackets, or inet:, or no MX wanted: no MX lookup */
 	bool is_unix;
 	bool is_fallback; /* from smtp_fallback_relay */
@@ -83,6 +87,7 @@ struct transfer {
 	bool needs_utf8;    /* SMTPUTF8 */
 	bool is_last_host;  /* no other will be tried: failures are final for this request */
 	bool is_own_backup; /* this machine is an MX of the domain: no fallback relay */
+	bool is_own_best;   /* and no other is better: best_mx_transport */
 };
 
 /* ---- hosts.c ---- */
@@ -106,8 +111,18 @@ struct hosts {
 /* Reads the parameters; in prepare(). */
 void hosts_prepare(void);
 
+/* Whether MX and SRV records may be asked for. */
+bool hosts_have_dns(void);
+
 /* The addresses to try, best first. False: none, transfer->why says why. */
 bool hosts_find(struct transfer *transfer, const struct target *target, struct hosts *ret);
+
+/* ---- srv.c ---- */
+
+struct msg_dns_record;
+
+/* Sorts them into the order in which they are to be tried. */
+void srv_order(struct msg_dns_record *records, size_t count, unsigned (*random_number)(void));
 
 /* ---- connect.c ---- */
 
@@ -116,7 +131,8 @@ void connect_prepare(void);
 
 /* A connected socket, or -1 with the reason in *why (and in the log). */
 int connect_host(const struct host *host, struct why *why);
-int connect_unix(struct span path, struct why *why);
+/* A jailed client gets it from the connect service, if the configuration names the socket, or qmgr. */
+int connect_unix(const struct target *target, uint64_t seal, struct why *why);
 
 /* ---- session.c ---- */
 
@@ -139,6 +155,7 @@ enum feature {
 struct session {
 	bool is_open;
 	bool is_broken;  /* the connection or the protocol: nothing more can be said */
+	bool delays_dot; /* a workaround for a PIX */
 	bool is_closing; /* the server said 421, or we lost interest: not for another message */
 	struct stream stream;
 	struct smtp_reply reply;
@@ -148,6 +165,7 @@ struct session {
 	struct clock_mono opened;
 	struct buf target;   /* its text */
 	struct ip_addr addr;
+	bool is_best_mx;     /* no MX of the domain has a lower preference */
 	bool has_others;     /* there are further hosts to try when this one fails */
 	char host[256];      /* host name */
 	char name[320];      /* "host[192.0.2.1]" */
@@ -162,6 +180,9 @@ bool session_start(struct session *session, struct transfer *transfer, int fd);
 void session_set_names(struct session *session, const struct target *target,
 		       const struct host *host);
 
+/* The server's address or path, as tables are asked for it. */
+struct span session_address(const struct session *session);
+
 /* XFORWARD for this message, when it is wanted. False: the session is of no use. */
 bool session_xforward(struct session *session, struct transfer *transfer);
 
@@ -170,6 +191,17 @@ void session_end(struct session *session);
 
 /* Whether it can be kept for another message, by its state and the limits. */
 bool session_may_stay(const struct session *session);
+
+/* ---- pix.c ---- */
+
+/*
+ * Looks whether a PIX stands before the server, by its greeting, which is in `session->reply`, and
+ * applies the workarounds that are configured for it. *ret_no_esmtp: say HELO.
+ */
+void pix_detect(struct session *session, const struct transfer *transfer, bool *ret_no_esmtp);
+
+/* The pause before the final dot, where it is wanted. */
+void pix_delay_dot(struct session *session);
 
 /* ---- chat.c ---- */
 
@@ -189,8 +221,8 @@ void chat_trace(const struct session *session, char direction, struct span line)
 typedef void chat_line_fn(void *context, struct span line, bool is_first);
 
 /*
- * Sends what is there and reads one reply into session->reply within `timeout_s`. `on_line`,
- * which may be NULL, gets the text of each line. After anything but CHAT_OK the session is broken.
+ * Sends what is there and reads one reply into session->reply, each line within `timeout_s`, or all
+ * with smtp_per_request_deadline. `on_line`, which may be NULL, gets the text of each line. After anything but CHAT_OK the session is broken.
  */
 enum chat chat_listen(struct session *session, int timeout_s, chat_line_fn *on_line, void *context);
 

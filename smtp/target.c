@@ -18,10 +18,11 @@ bool target_port(struct span text, uint16_t *ret)
 /* host | host:port | [host] | [host]:port; an IPv6 address stands in brackets. */
 static bool parse_inet(struct span text, struct target *ret)
 {
-	struct span host = text, rest = { NULL, 0 };
+	struct span host = text, rest = { NULL, 0 }, service = span_of(conf->smtp_tcp_port);
+	bool is_literal = text.n > 0 && text.p[0] == '[';
 	size_t at;
 
-	if (text.n > 0 && text.p[0] == '[') {
+	if (is_literal) {
 		if (!span_chr(text, ']', &at))
 			return false;
 		host = span_from(span_first(text, at), 1);
@@ -35,6 +36,10 @@ static bool parse_inet(struct span text, struct target *ret)
 		host = span_from(host, 5);
 	if (rest.n > 0 && (rest.p[0] != ':' || !target_port(span_from(rest, 1), &ret->port)))
 		return false;
+	if (rest.n > 0)
+		service = span_from(rest, 1);
+	if (!is_literal && hosts_have_dns() && words_have(span_of(conf->use_srv_lookup), service))
+		ret->service = service;
 	ret->host = host;
 	return host.n > 0;
 }
@@ -46,7 +51,7 @@ bool target_next(struct span *rest, struct target *ret)
 	if (text.n == 0)
 		return false;
 	*ret = (struct target){ .text = text, .port = tables.default_port,
-				.is_exact = is_lmtp || conf->disable_dns_lookups };
+				.is_exact = is_lmtp || !hosts_have_dns() };
 	if (span_starts(text, SPAN("unix:")) && is_lmtp) {
 		ret->is_unix = true;
 		ret->host = span_from(text, 5);

@@ -10,6 +10,9 @@
 
 #include "smtp.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/utf8.h"
 #include "conf/conf.h"
 #include "mail/addr.h"
@@ -132,6 +135,26 @@ static void say_step(struct transaction *tx, size_t step)
 	stream_write(&tx->session->stream, buf_span(&tx->line));
 }
 
+/* ---- probes ---- */
+
+/* smtp_address_verify_target: what decides about a probe, RCPT or the 354 behind it. */
+static bool probes_data(void)
+{
+	return strcmp(conf->smtp_address_verify_target, "data") == 0;
+}
+
+/* The 354 of a probe. Nothing may follow it: hanging up is the only way to send no message. */
+static void end_probe(struct transaction *tx)
+{
+	struct smtp_reply *reply = &tx->session->reply;
+
+	(void)snprintf(reply->status, sizeof(reply->status), "2.0.0");
+	for (size_t i = 0; i < tx->count; i++)
+		if (tx->transfer->states[tx->rcpts[i]] == STATE_ACCEPTED)
+			report_sent(tx->transfer, tx->session, tx->rcpts[i]);
+	tx->session->is_broken = true;
+}
+
 /* ---- replies ---- */
 
 static bool is_good(const struct transaction *tx)
@@ -153,7 +176,7 @@ static void heard_rcpt(struct transaction *tx, size_t index)
 	if (is_good(tx)) {
 		tx->accepted++;
 		transfer->states[index] = STATE_ACCEPTED;
-		if (deliver_is_probe(transfer->delivery))
+		if (deliver_is_probe(transfer->delivery) && !probes_data())
 			report_sent(transfer, tx->session, index);
 		return;
 	}
@@ -163,9 +186,14 @@ static void heard_rcpt(struct transaction *tx, size_t index)
 
 static void heard_data(struct transaction *tx)
 {
-	if (tx->session->reply.code == 354)
-		tx->wants_content = true;
-	if (tx->wants_content || tx->is_refused || tx->accepted == 0)
+	if (tx->session->reply.code == 354) {
+		if (deliver_is_probe(tx->transfer->delivery))
+			end_probe(tx);
+		else
+			tx->wants_content = true;
+		return;
+	}
+	if ( tx->is_refused || tx->accepted == 0)
 		return;
 	why_said(&tx->transfer->why, tx->session, "DATA command");
 	fail_accepted(tx->transfer, tx->session);
@@ -221,10 +249,11 @@ static bool hear_until(struct transaction *tx, size_t in_flight)
 	return true;
 }
 
-/* Up to the reply to DATA. A probe ends before it. False: the session is over. */
+/* Up to the reply to DATA, or to that to RCPT for most probes. False: the session is over. */
 static bool exchange_envelope(struct transaction *tx)
 {
-	size_t end = data_step(tx) + !deliver_is_probe(tx->transfer->delivery);
+	size_t end = data_step(tx) +
+		     (!deliver_is_probe(tx->transfer->delivery) || probes_data());
 
 	tx->heard = tx->sent = tx->session->uses > 0 ? STEP_RSET : STEP_MAIL;
 	tx->session->uses++;
@@ -309,6 +338,7 @@ static void exchange_content(struct transaction *tx)
 			  "sending message body");
 		return;
 	}
+	pix_delay_dot(session);
 	stream_write(&session->stream, SPAN(".\r\n"));
 	hear_dot(tx);
 }

@@ -241,7 +241,7 @@ static bool open_stream(struct policy_server *server, struct buf *problem)
 	if (server->is_open && is_worn_out(server))
 		hang_up(server);
 	if (!server->is_open) {
-		fd = endpoint_connect(server->endpoint, deadline, problem);
+		fd = endpoint_connect(server->endpoint, 0, deadline, problem);
 		if (fd < 0)
 			return false;
 		stream_open(&server->stream, fd);

@@ -33,6 +33,16 @@ struct span words_next(struct span *rest, const char *separators)
 	return word;
 }
 
+bool words_have(struct span list, struct span word)
+{
+	struct span item;
+
+	while ((item = span_word(&list, WORDS_BLANK_OR_COMMA)).n > 0)
+		if (span_eq_nocase(item, word))
+			return true;
+	return false;
+}
+
 /* Position of the "}" that closes the "{" at the start of `text`. */
 static bool closing_brace(struct span text, size_t *ret_at)
 {

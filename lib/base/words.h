@@ -18,6 +18,9 @@
  */
 struct span words_next(struct span *rest, const char *separators);
 
+/* Whether one of the words of `list`, between blanks and commas, is `word`, in any case. */
+bool words_have(struct span list, struct span word);
+
 /*
  * The text between "{" at the start and the "}" that closes it at the end, without blanks
  * around it. False and a reason in *ret_reason (a constant, Postfix's wording) when there is

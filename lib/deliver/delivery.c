@@ -377,6 +377,7 @@ enum dsn_action deliver_pass(struct delivery *delivery, const struct msg_rcpt *r
 	ipc_attach(&channel, fd);
 	request.token = 0;
 	request.nexthop = nexthop;
+	request.nexthop_seal = 0;
 	request.sender = sender;
 	if (fd >= 0 && msg_rcpt_encode(&packed, rcpt)) {
 		request.rcpts = buf_span(&packed);

@@ -19,8 +19,14 @@
 enum { GRACE_MS = 500 };
 
 static struct ipc_channel channel = { .fd = -1, .passed_fd = -1 };
+static dns_filter_fn *filter; /* NULL: none */
 
-static const char *type_name(enum dns_type type)
+void dns_use_filter(dns_filter_fn *wanted)
+{
+	filter = wanted;
+}
+
+const char *dns_type_name(enum dns_type type)
 {
 	switch (type) {
 	case DNS_A: return "A";
@@ -116,7 +122,7 @@ static enum dns_status finish(struct dns_result *result, enum dns_status status,
 		(void)snprintf(result->reason, sizeof(result->reason),
 			       "%sName service error for name=%.*s type=%s: %s",
 			       status != DNS_INVALID ? "Host or domain name not found. " : "",
-			       SPAN_ARG(span_first(name, 120)), type_name(type), reasons[status]);
+			       SPAN_ARG(span_first(name, 120)), dns_type_name(type), reasons[status]);
 	return status;
 }
 
@@ -127,6 +133,8 @@ enum dns_status dns_lookup(struct span name, enum dns_type type, unsigned flags,
 	struct msg_dns_query query = { .name = name, .type = type, .flags = flags,
 				       .timeout_ms = wait_ms < 0 ? 0 : (uint32_t)wait_ms };
 	struct msg_dns_answer answer;
+	enum dns_status status;
+	const char *filtered;
 
 	ret->count = 0;
 	ret->rcode = 0;
@@ -141,7 +149,15 @@ enum dns_status dns_lookup(struct span name, enum dns_type type, unsigned flags,
 		ret->count = 0;
 		return finish(ret, DNS_TEMPORARY, name, type);
 	}
-	return finish(ret, status_of(ret), name, type);
+	status = status_of(ret);
+	if (status != DNS_FOUND || filter == NULL || filter(ret, &filtered))
+		return finish(ret, status, name, type);
+	ret->count = 0;
+	ret->rcode = DNS_FAIL_FILTER;
+	ret->status = DNS_TEMPORARY;
+	(void)snprintf(ret->reason, sizeof(ret->reason), "Error looking up name=%.*s type=%s: %s",
+		       SPAN_ARG(span_first(name, 120)), dns_type_name(type), filtered);
+	return DNS_TEMPORARY;
 }
 
 void dns_result_done(struct dns_result *result)

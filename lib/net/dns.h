@@ -36,8 +36,8 @@ enum dns_status {
 	DNS_INVALID,   /* no name to ask for, or the answer was none to believe */
 };
 
-/* What rcode of dns_answer is beyond the protocol's own. */
-enum dns_failure { DNS_FAIL_TIMEOUT = 65536, DNS_FAIL_SERVER, DNS_FAIL_NAME };
+/* What rcode is beyond the protocol's own; DNS_FAIL_FILTER is said of a result only, by a filter. */
+enum dns_failure { DNS_FAIL_TIMEOUT = 65536, DNS_FAIL_SERVER, DNS_FAIL_NAME, DNS_FAIL_FILTER };
 
 enum { DNS_RECORDS_MAX = 100 };
 
@@ -61,6 +61,13 @@ struct dns_result {
 enum dns_status dns_lookup(struct span name, enum dns_type type, unsigned flags,
 			   struct clock_mono deadline, struct dns_result *ret);
 void dns_result_done(struct dns_result *result);
+
+/* What sees each successful result before the asker does; see net/dns_filter.h. */
+typedef bool dns_filter_fn(struct dns_result *result, const char **ret_reason);
+void dns_use_filter(dns_filter_fn *filter);
+
+/* "MX", "AAAA" and so on. */
+const char *dns_type_name(enum dns_type type);
 
 /* The name to ask for PTR records of a numeric address; false when it is none. */
 MUST_USE bool dns_reverse_name(struct span address, struct buf *out);

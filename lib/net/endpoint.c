@@ -37,10 +37,11 @@ bool endpoint_parse(struct span text, struct endpoint *ret)
 	return ret->host.n > 0 && ret->port.n > 0;
 }
 
-static int ask(struct ipc_channel *channel, struct span text, struct clock_mono deadline,
-	       struct buf *ret_reason)
+static int ask(struct ipc_channel *channel, struct span text, uint64_t seal,
+	       struct clock_mono deadline, struct buf *ret_reason)
 {
 	struct msg_connect_request request = { .endpoint = text,
+					       .seal = seal,
 					       .timeout_ms = (uint32_t)clock_poll_ms(deadline) };
 	struct msg_status status;
 	struct clock_mono until = clock_add_ms(deadline, GRACE_MS);
@@ -58,7 +59,8 @@ static int ask(struct ipc_channel *channel, struct span text, struct clock_mono 
 	return -1;
 }
 
-int endpoint_connect(struct span text, struct clock_mono deadline, struct buf *ret_reason)
+int endpoint_connect(struct span text, uint64_t seal, struct clock_mono deadline,
+		     struct buf *ret_reason)
 {
 	struct ipc_channel channel;
 	int fd = service_connect("connect", deadline);
@@ -68,7 +70,19 @@ int endpoint_connect(struct span text, struct clock_mono deadline, struct buf *r
 		return -1;
 	}
 	ipc_attach(&channel, fd);
-	fd = ask(&channel, text, deadline, ret_reason);
+	fd = ask(&channel, text, seal, deadline, ret_reason);
 	ipc_close(&channel);
 	return fd;
+}
+
+struct siphash_key endpoint_seal_key(struct span secret)
+{
+	static const struct siphash_key first = { 5, 6 }, second = { 7, 8 };
+
+	return (struct siphash_key){ siphash(&first, secret), siphash(&second, secret) };
+}
+
+uint64_t endpoint_seal(const struct siphash_key *key, struct span text)
+{
+	return siphash(key, text);
 }

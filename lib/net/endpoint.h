@@ -4,12 +4,18 @@
 
 /*
  * Servers that main.cf names for programs in a jail: policy servers, "unix:PATH" and
- * "inet:HOST:PORT". The connect service (services/connect) opens them and hands the connection
- * over; it knows the texts from the configuration, and opens nothing else.
+ * "inet:HOST:PORT", and the sockets of LMTP servers. The connect service (services/connect) opens
+ * them and hands the connection over; it knows the texts from the configuration, and opens nothing
+ * else, but for lmtp also "unix:private/NAME" and what qmgr has sealed.
+ *
+ * A socket may be named by a table alone (transport_maps), which the connect service does not read.
+ * qmgr, who did, sends a seal along with such a next hop: a hash with a secret that master gave to
+ * these two. So the agent, which strangers may have taken over, cannot name a path of its own.
  */
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/siphash.h"
 
 struct endpoint {
 	bool is_unix;
@@ -22,10 +28,14 @@ struct endpoint {
 MUST_USE bool endpoint_parse(struct span text, struct endpoint *ret);
 
 /*
- * Asks the connect service for a connection to `text`, exactly as main.cf has it. The descriptor,
- * which is non-blocking, or -1 with the reason in *ret_reason.
+ * Asks the connect service for a connection to `text`, exactly as main.cf has it, or with the `seal`
+ * that came with it. The descriptor, which is non-blocking, or -1 with the reason in *ret_reason.
  */
-MUST_USE int endpoint_connect(struct span text, struct clock_mono deadline,
+MUST_USE int endpoint_connect(struct span text, uint64_t seal, struct clock_mono deadline,
 			      struct buf *ret_reason);
+
+/* The key of all seals; `secret` is master's. */
+struct siphash_key endpoint_seal_key(struct span secret);
+uint64_t endpoint_seal(const struct siphash_key *key, struct span text);
 
 #endif

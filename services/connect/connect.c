@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * connect: opens connections to the servers that main.cf and master.cf name (policy servers),
- * for programs in a jail, and hands the descriptors over. So a socket may live anywhere, and
- * none must be moved into the queue directory.
+ * connect: opens connections to the servers that main.cf and master.cf name (policy servers,
+ * sockets of LMTP servers), for programs in a jail, and hands the descriptors over. So a socket
+ * may live anywhere, and none must be moved into the queue directory.
  *
  * Runs as uid queue with the groups of that user, so that an administrator lets it reach a socket as
  * he lets anybody: "adduser postern opendkim". It is not chrooted and can open no file. What a client
- * says is compared with the configured texts, and used for nothing else. Manual: connect(8).
+ * says is compared with the configured texts, and used for nothing else; but lmtp, whose next hops may
+ * come from tables, gets any socket that stands in the queue directory's private/, and those that
+ * qmgr has sealed for it. Manual: connect(8).
  */
 
 #include <arpa/inet.h>
@@ -40,6 +42,8 @@ struct server {
 
 static struct server *servers;
 static size_t server_count;
+static struct siphash_key seal_key;
+static bool has_seal_key;
 
 /* ---- start: the list, as root, since names of ports are in a file ---- */
 
@@ -78,8 +82,11 @@ static void add_server(struct span text)
 
 static void prepare(void)
 {
-	struct span list = { NULL, 0 }, word;
+	struct span list = { NULL, 0 }, secret, word;
 
+	has_seal_key = conf_snapshot_extra_get("secret", &secret) && secret.n > 0;
+	if (has_seal_key)
+		seal_key = endpoint_seal_key(secret);
 	(void)conf_snapshot_extra_get("endpoints", &list);
 	list = span_of(mem_dup(list));
 	while ((word = span_word(&list, " ")).n > 0)
@@ -180,12 +187,36 @@ static int open_server(const struct server *server, struct clock_mono deadline)
 
 /* ---- requests ---- */
 
-static const struct server *find_server(struct span text)
+/* private/NAME, also with the queue directory before it. NAME leads nowhere else. */
+static bool is_private(struct span path)
 {
-	for (size_t i = 0; i < server_count; i++)
-		if (span_eq(servers[i].text, text))
-			return &servers[i];
-	return NULL;
+	struct span directory = span_of(service.queue_directory), name = path;
+
+	if (span_starts(name, directory) && name.n > directory.n && name.p[directory.n] == '/')
+		name = span_from(name, directory.n + 1);
+	if (!span_starts(name, SPAN("private/")))
+		return false;
+	name = span_from(name, 8);
+	return name.n > 0 && name.p[0] != '.' && memchr(name.p, '/', name.n) == NULL;
+}
+
+/* False: `client` may not have this one. */
+static bool find_server(const struct msg_connect_request *request, const char *client,
+			struct server *ret)
+{
+	struct span text = request->endpoint;
+
+	for (size_t i = 0; i < server_count; i++) {
+		if (span_eq(servers[i].text, text)) {
+			*ret = servers[i];
+			return true;
+		}
+	}
+	*ret = (struct server){ .text = text };
+	return strcmp(client, "lmtp") == 0 && endpoint_parse(text, &ret->endpoint) &&
+	       ret->endpoint.is_unix &&
+	       (is_private(ret->endpoint.path) ||
+		(has_seal_key && request->seal == endpoint_seal(&seal_key, text)));
 }
 
 /* One request a connection: it takes as long as the server does. */
@@ -194,21 +225,22 @@ static void serve(int fd, const char *client)
 	struct ipc_channel channel;
 	struct msg_connect_request request;
 	struct msg_status status = { .code = 0 };
-	const struct server *server;
+	struct server server;
 	int server_fd = -1;
 
 	ipc_attach(&channel, fd);
 	if (IPC_EXPECT(&channel, connect_request, &request, clock_in_ms(REQUEST_MS)) == IPC_OK) {
-		server = find_server(request.endpoint);
-		errno = EPERM;
-		if (server == NULL)
+		if (!find_server(&request, client, &server)) {
 			log_warn("%s asks for a server that the configuration does not name: %s",
 				 client, log_clean(request.endpoint));
-		else
-			server_fd = open_server(server, clock_in_ms(request.timeout_ms));
-		if (server_fd < 0) {
-			status.code = (uint32_t)errno;
-			status.text = span_of(strerror(errno));
+			status.code = EPERM;
+			status.text = SPAN("not a server that main.cf or master.cf names");
+		} else {
+			server_fd = open_server(&server, clock_in_ms(request.timeout_ms));
+			if (server_fd < 0) {
+				status.code = (uint32_t)errno;
+				status.text = span_of(strerror(errno));
+			}
 		}
 		(void)!IPC_SEND(&channel, status, &status, server_fd, clock_in_ms(REQUEST_MS));
 	}

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* DNS packets, resolv.conf, hosts. */
 
+#include "net/dns_filter.h"
 #include "net/dns_wire.h"
 #include "net/resolv_conf.h"
+#include "table/maps.h"
 #include "test.h"
 
 /* A reply is built as bytes: header, question, and records that the cases give. */
@@ -285,6 +287,76 @@ static void test_reverse_names(void)
 	buf_done(&out);
 }
 
+/* ---- smtp_dns_reply_filter ---- */
+
+enum { MIXED = 5 };
+
+static void mix(struct msg_dns_record *records)
+{
+	const struct msg_dns_record mixed[MIXED] = {
+		{ .name = SPAN("a.test"), .type = DNS_MX, .ttl_s = 60, .preference = 5, .host = SPAN("x.test") },
+		{ .name = SPAN("a.test"), .type = DNS_A, .ttl_s = 1, .host = SPAN("192.0.2.1") },
+		{ .name = SPAN("_s._tcp.a.test"), .type = DNS_SRV, .ttl_s = 9, .preference = 1, .weight = 2,
+		  .port = 25, .host = SPAN("x.test") },
+		{ .name = SPAN("a.test"), .type = DNS_TXT, .ttl_s = 9, .data = SPAN("v=spf1 -all") },
+		{ .name = SPAN("_25._tcp.a.test"), .type = DNS_TLSA, .ttl_s = 9, .data = SPAN("\3\1\1\xab\x0c") },
+	};
+
+	memcpy(records, mixed, sizeof(mixed));
+}
+
+static void test_filter_text(void)
+{
+	static const char *const texts[] = {
+		"a.test. 60 IN MX 5 x.test.",
+		"a.test. 1 IN A 192.0.2.1",
+		"_s._tcp.a.test. 9 IN SRV 1 2 25 x.test.",
+		"a.test. 9 IN TXT v=spf1 -all",
+		"_25._tcp.a.test. 9 IN TLSA 3 1 1 AB0C",
+	};
+	struct buf text = BUF_INIT(1000);
+	struct msg_dns_record records[MIXED];
+
+	mix(records);
+	for (size_t i = 0; i < MIXED; i++) {
+		buf_reset(&text);
+		dns_filter_text(&records[i], &text);
+		CHECK_STR(buf_str(&text), texts[i]);
+	}
+	buf_done(&text);
+}
+
+static void test_filter(void)
+{
+	static const struct {
+		const char *table;
+		size_t left;
+		bool is_good;
+	} rows[] = {
+		{ "regexp:{{/ mx 5 x\\.test\\.$/ ignore}}", 4, true },
+		{ "regexp:{{/ mx 5 x\\.test\\.$/ ok}}", 5, true },
+		{ "static:IGNORE", 0, false },
+		{ "fail:x", 5, false },
+	};
+	const char *reason;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct msg_dns_record records[MIXED];
+		struct dns_result result = { .records = records, .count = MIXED };
+		struct buf error = BUF_INIT(200);
+		struct maps *maps = maps_open("filter", span_of(rows[i].table), TABLE_FOLD, &error);
+
+		CHECK(maps != NULL);
+		mix(records);
+		dns_filter_set(maps);
+		CHECK_INT(dns_filter_apply(&result, &reason), rows[i].is_good);
+		if (rows[i].is_good || rows[i].left == 0)
+			CHECK_INT(result.count, rows[i].left);
+		maps_close(maps);
+		buf_done(&error);
+	}
+}
+
 int main(void)
 {
 	TEST(question);
@@ -298,6 +370,8 @@ int main(void)
 	TEST(resolv_conf);
 	TEST(hosts);
 	TEST(reverse_names);
+	TEST(filter_text);
+	TEST(filter);
 	buf_done(&packet);
 	return test_end();
 }

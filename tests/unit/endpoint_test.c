@@ -37,8 +37,20 @@ static void test_parse(void)
 	}
 }
 
+/* A seal is good for one text and one secret. */
+static void test_seal(void)
+{
+	struct siphash_key key = endpoint_seal_key(SPAN("secret")), other = endpoint_seal_key(SPAN("Secret"));
+	uint64_t seal = endpoint_seal(&key, SPAN("unix:/run/lmtp"));
+
+	CHECK(seal == endpoint_seal(&key, SPAN("unix:/run/lmtp")));
+	CHECK(seal != endpoint_seal(&key, SPAN("unix:/run/lmtq")));
+	CHECK(seal != endpoint_seal(&other, SPAN("unix:/run/lmtp")));
+}
+
 int main(void)
 {
 	TEST(parse);
+	TEST(seal);
 	return test_end();
 }

@@ -10,6 +10,7 @@
 
 #include "conf/conf.h"
 #include "conf/load.h"
+#include "ipc/messages.h"
 #include "queue/envelope.h"
 #include "route/site.h"
 #include "smtp/smtp.h"
@@ -30,7 +31,8 @@ static void prepare(void)
 	CHECK(conf_load_text(SPAN("compatibility_level = 3.6\nmyhostname = mail.example.test\n")));
 	tables.generic = tables.header_checks = tables.mime_header_checks = no_maps();
 	tables.nested_header_checks = tables.body_checks = tables.discard_ehlo = tables.generic;
-	tables.reply_filter = tables.generic;
+	tables.reply_filter = tables.dns_reply_filter = tables.pix_workarounds = tables.generic;
+	hosts_prepare();
 	tables.default_port = 25;
 }
 
@@ -85,6 +87,103 @@ static void test_targets(void)
 	while (target_next(&list, &target))
 		count++;
 	CHECK_INT(count, 3);
+}
+
+static void test_srv_targets(void)
+{
+	static const struct {
+		const char *text, *service;
+	} rows[] = {
+		{ "example.test:submission", "submission" },
+		{ "example.test:465", "" },
+		{ "[example.test]:submission", "" },
+		{ "example.test", "smtp" },
+	};
+	struct target target;
+
+	CHECK(conf_load_text(SPAN("use_srv_lookup = submission smtp\n")));
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct span rest = span_of(rows[i].text);
+
+		CHECK(target_next(&rest, &target));
+		CHECK_SPAN(target.service, rows[i].service);
+	}
+}
+
+/* ---- SRV ---- */
+
+static unsigned next_number;
+
+static unsigned number(void)
+{
+	return next_number;
+}
+
+/* Priority 10 first; among its weights 0, 40 and 60 the draws 0, 1 to 40 and 41 to 100 choose. */
+static void test_srv_order(void)
+{
+	static const struct {
+		unsigned draw;
+		const char *order;
+	} rows[] = {
+		{ 0, "0,40,60,last" },
+		{ 1, "40,60,0,last" },
+		{ 40, "40,60,0,last" },
+		{ 41, "60,0,40,last" },
+		{ 100, "60,40,0,last" },
+		{ 101, "0,40,60,last" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct msg_dns_record records[] = {
+			{ .preference = 20, .weight = 9, .host = SPAN("last") },
+			{ .preference = 10, .weight = 60, .host = SPAN("60") },
+			{ .preference = 10, .weight = 40, .host = SPAN("40") },
+			{ .preference = 10, .weight = 0, .host = SPAN("0") },
+		};
+		struct buf order = BUF_INIT(100);
+
+		next_number = rows[i].draw;
+		srv_order(records, ARRAY_LEN(records), number);
+		for (size_t k = 0; k < ARRAY_LEN(records); k++)
+			(void)buf_printf(&order, "%s%.*s", k > 0 ? "," : "",
+					 SPAN_ARG(records[k].host));
+		CHECK_STR(buf_str(&order), rows[i].order);
+		buf_done(&order);
+	}
+	srv_order(NULL, 0, number);
+}
+
+/* ---- PIX ---- */
+
+static void test_pix(void)
+{
+	static const struct {
+		const char *greeting;
+		bool is_pix;
+	} rows[] = {
+		{ "220 ****2***0** *", true },
+		{ "220 ****", true },
+		{ "220 mx.example ESMTP", false },
+		{ "220 *** x", false },
+	};
+	struct session session = { .name = "mx.example[192.0.2.1]" };
+	struct delivery delivery = { .id = "ID" };
+	struct transfer transfer = { .delivery = &delivery };
+
+	delivery.request.arrival_us = clock_wall_now().us;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		bool is_helo;
+
+		smtp_reply_init(&session.reply);
+		CHECK(smtp_reply_line(&session.reply, span_of(rows[i].greeting)) ==
+		      SMTP_REPLY_DONE);
+		pix_detect(&session, &transfer, &is_helo);
+		CHECK_INT(is_helo, rows[i].is_pix);
+		/* The message is too young. */
+		CHECK(!session.delays_dot);
+		smtp_reply_done(&session.reply);
+	}
 }
 
 /* ---- content ---- */
@@ -227,6 +326,9 @@ int main(void)
 		return 1;
 	prepare();
 	TEST(targets);
+	TEST(srv_targets);
+	TEST(srv_order);
+	TEST(pix);
 	TEST(content);
 	TEST(dots_in_blocks);
 	TEST(damage);
