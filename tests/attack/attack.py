@@ -40,9 +40,9 @@ def ready(mta, rcpt: str = "alice@example.test", params: str = "") -> Client:
     return c
 
 
-def alive(c: Client) -> None:
+def alive(c: Client, wait: float = 0.05) -> None:
     """Asserts that the session answers the next command, and just that."""
-    assert not c.pending(0.05), c.buffer
+    assert not c.pending(wait), c.buffer
     c.cmd("NOOP", 250)
 
 
