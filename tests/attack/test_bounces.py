@@ -133,15 +133,11 @@ def test_H6(mta):
 
 @pytest.mark.parametrize("orcpt", ["b+0AX-Inj:+20yes", "b+0D+0AX-Inj:+20yes", "a+1Bb"])
 def test_H7(mta, orcpt):
-    """Control characters of an original recipient do not come into the notice."""
+    """Control characters in an original recipient are refused."""
     c = stranger(mta)
     c.mail("bob@example.test")
-    if c.rcpt(FAIL, f"ORCPT=rfc822;{orcpt}", "250|501").code == 501:
-        alive(c)
-        return
-    c.data("Subject: x\n\nx\n")
-    mail, = mta.wait_maildir("bob")
-    assert b"\nX-Inj" not in mail and b"\x1b" not in mail
+    c.rcpt(FAIL, f"ORCPT=rfc822;{orcpt}", "501")
+    alive(c)
 
 
 @pytest.mark.parametrize("envid", ["a+00b", "a+0Db", "a+0Ab", "a+", "a+0", "a+zz"])
