@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import array
+import re
 import socket
 import struct
+from pathlib import Path
+
+DEFINITIONS = Path(__file__).resolve().parents[2] / "lib/ipc/messages.def"
+
+FORMATS = {"flag": "<B", "u32": "<I", "u64": "<Q", "i64": "<q"}
 
 
-def message(name: str, version: int, **fields: int | bool | str | bytes) -> bytes:
-    """The wire form of lib/ipc/codec.h: numbers are u32, truth values flags, the rest texts. Fields
-    in the order of lib/ipc/messages.def."""
+def _read() -> dict[str, tuple[int, dict[str, str]]]:
+    text = re.sub(r"/\*.*?\*/", "", DEFINITIONS.read_text(), flags=re.DOTALL)
+    found = {}
+    for m in re.finditer(r"MESSAGE\((\w+), (\d+)\)(.*?)END\(", text, re.DOTALL):
+        fields = re.findall(r"FIELD\((\w+), (\w+),", m.group(3))
+        found[m.group(1)] = int(m.group(2)), {name: kind for kind, name in fields}
+    return found
+
+
+MESSAGES = _read()
+"""By name: version, and the types of the fields in their order."""
+
+
+def message(name: str, **values: int | str | bytes) -> bytes:
+    """The wire form of lib/ipc/codec.h; a field without a value is 0 or empty."""
+    version, fields = MESSAGES[name]
+    assert values.keys() <= fields.keys(), values
     body = name.encode() + b"\0" + bytes([version])
-    for value in fields.values():
-        if isinstance(value, bool):
-            body += bytes([value])
-        elif isinstance(value, int):
-            body += struct.pack("<I", value)
+    for field, kind in fields.items():
+        if kind in FORMATS:
+            body += struct.pack(FORMATS[kind], values.get(field, 0))
         else:
+            value = values.get(field, b"")
             raw = value.encode() if isinstance(value, str) else value
             body += struct.pack("<I", len(raw)) + raw
     return struct.pack("<I", len(body)) + body
@@ -25,11 +44,10 @@ def message(name: str, version: int, **fields: int | bool | str | bytes) -> byte
 class Channel:
     """A connection to a service as one of its clients: `client` names the directory of its sockets."""
 
-    def __init__(self, mta, client: str, service: str, path: str | None = None) -> None:
-        self.path = path or str(mta.queue / "jail" / client / service)
+    def __init__(self, mta, client: str, service: str) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.sock.settimeout(5)
-        self.sock.connect(self.path)
+        self.sock.connect(str(mta.queue / "jail" / client / service))
 
     def __enter__(self) -> "Channel":
         return self

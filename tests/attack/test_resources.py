@@ -252,7 +252,7 @@ def test_F12_anvil(make_mta):
     anvil, = daemons(own, "anvil")
     with Channel(own, "smtpd", "anvil") as channel:
         for number in range(rounds):
-            channel.send(message("rate_event", 1, kind=1, service="x" * 200, client=f"{number:040x}"))
+            channel.send(message("rate_event", kind=1, service="x" * 200, client=f"{number:040x}"))
             channel.receive()
     assert memory_kb([anvil]) < 64 * 1024 or SANITIZED
     assert daemons(own, "anvil") == [anvil]
