@@ -26,7 +26,7 @@ MESSAGES = _read()
 """By name: version, and the types of the fields in their order."""
 
 
-def message(name: str, **values: int | str | bytes) -> bytes:
+def message(name: str, /, **values: int | str | bytes) -> bytes:
     """The wire form of lib/ipc/codec.h; a field without a value is 0 or empty."""
     version, fields = MESSAGES[name]
     assert values.keys() <= fields.keys(), values
