@@ -342,16 +342,21 @@ static void handle_signals(void)
 
 static int create_file(void)
 {
+	sigset_t all, none;
 	int fd;
 
 	(void)snprintf(state.name, sizeof(state.name), "tmp.%ld.%lld", (long)getpid(),
 		       (long long)clock_wall_now().us);
 	handle_signals();
+	/* So that none comes between the file and the note that there is one. */
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, &none);
 	fd = openat(state.dir, state.name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 		    MAILDROP_MODE);
 	if (fd < 0)
 		end(EX_TEMPFAIL, "create maildrop/%s: %s", state.name, strerror(errno));
 	state.has_file = 1;
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	/* For pickup, which removes what nobody has locked: a postdrop that was killed left it. */
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		end(EX_TEMPFAIL, "lock maildrop/%s: %s", state.name, strerror(errno));
