@@ -229,7 +229,7 @@ def test_F7(mta):
 
 def test_F12_front(mta):
     """Connections from very many addresses: what is remembered of them is bounded."""
-    rounds = 200000 if LONG else 20000
+    rounds = 200000 if LONG else 5000
     good(mta)
     pids = daemons(mta, "front") + daemons(mta, "anvil")
     before = memory_kb(pids)
@@ -261,7 +261,7 @@ def test_F12_anvil(make_mta):
 
 def test_F13(mta):
     """Connections that are reset at once cost little time and leave nothing open."""
-    rounds = 100000 if LONG else 10000
+    rounds = 100000 if LONG else 5000
     good(mta)
     front = daemons(mta, "front")
     open_before, cpu_before = descriptors(front), cpu_s(daemons(mta))
