@@ -102,9 +102,13 @@ void body_start(struct message *message)
 
 void body_end(struct message *message)
 {
-	unsigned found =
-		message->mime != NULL ? mime_problems(message->mime) & refused_problems() : 0;
+	unsigned found = message->mime != NULL ? mime_problems(message->mime) : 0;
 
+	/* The checks have seen the parts of the first type and boundary; a reader may see others. */
+	if ((found & MIME_PROBLEM_AMBIGUOUS) != 0)
+		checks_log(message, "warning", "mime-error",
+			   span_of(mime_problem_text(MIME_PROBLEM_AMBIGUOUS)), SPAN(""));
+	found &= refused_problems();
 	for (unsigned problem = 1; found != 0; problem <<= 1) {
 		const char *text = mime_problem_text((enum mime_problem)problem);
 

@@ -10,6 +10,7 @@
 #include "cleanup/cleanup.h"
 #include "conf/conf.h"
 #include "mail/dsn.h"
+#include "mail/mime_value.h"
 #include "table/maps.h"
 
 enum { LOG_CONTENT_BYTES = 200 };
@@ -258,16 +259,60 @@ static const struct {
 	{ "PASS", do_pass },	   { "DUNNO", do_dunno },	{ "OK", do_dunno },
 };
 
+/* ---- asking ---- */
+
+/*
+ * Readers put a file name together from filename*0=, filename*1= and so on (RFC 2231): the table is
+ * asked about the header once more with the name in one piece.
+ */
+static enum table_status find_joined(struct message *message, struct maps *maps, struct span text,
+				     struct span *ret_value)
+{
+	static const char *const params[] = { "filename", "name" };
+	size_t at = 0, length = header_name_length(text, &at);
+	enum header_id id = header_find(span_first(text, length))->id;
+	struct buf key = BUF_INIT(HEAD_MAX_BYTES);
+	enum table_status status = TABLE_NOT_FOUND;
+	struct span rest = span_from(text, at), word;
+
+	if ((id != HEADER_CONTENT_TYPE && id != HEADER_CONTENT_DISPOSITION) || !span_has(text, '*'))
+		return TABLE_NOT_FOUND;
+	if (id == HEADER_CONTENT_DISPOSITION)
+		(void)mime_value_token(rest, &rest);
+	else if (!mime_value_type(rest, &word, &word, &rest))
+		return TABLE_NOT_FOUND;
+	for (size_t i = 0; status == TABLE_NOT_FOUND && i < ARRAY_LEN(params); i++) {
+		buf_set(&key, span_first(text, text.n - rest.n));
+		buf_printf(&key, "; %s=\"", params[i]);
+		if (!mime_value_pieces(&key, rest, params[i]))
+			continue;
+		buf_char(&key, '"');
+		status = maps_find(maps, &message->lookup, buf_span(&key), false, ret_value);
+	}
+	buf_done(&key);
+	return status;
+}
+
+static enum table_status find(struct message *message, enum check_class class, struct span text,
+			      struct span *ret_value)
+{
+	struct maps *maps = checks[class].maps;
+	enum table_status status = maps_find(maps, &message->lookup, text, false, ret_value);
+
+	if (status == TABLE_NOT_FOUND && class != CHECK_BODY)
+		status = find_joined(message, maps, text, ret_value);
+	return status;
+}
+
 enum check_verdict checks_ask(struct message *message, enum check_class class, struct span text,
 			      struct span *ret_text)
 {
 	struct answer answer = { .class = class, .content = text, .ret_text = ret_text };
-	struct maps *maps = checks[class].maps;
 	struct span value, name;
 
-	if (!message->is_checked || maps_is_empty(maps))
+	if (!message->is_checked || maps_is_empty(checks[class].maps))
 		return CHECK_KEEP;
-	switch (maps_find(maps, &message->lookup, text, false, &value)) {
+	switch (find(message, class, text, &value)) {
 	case TABLE_FOUND: break;
 	case TABLE_NOT_FOUND: return CHECK_KEEP;
 	case TABLE_ERROR:

@@ -267,6 +267,9 @@ static void write_envelope(struct maildrop_writer *writer, const struct msg_enve
 		.full_name = checked(said->full_name),
 	};
 
+	/* A probe of verify(8), or what else only daemons say. */
+	if ((said->flags & ~(unsigned)(USER_FLAGS | ENVELOPE_LOCAL_USER)) != 0)
+		end(EX_DATAERR, "envelope flags %#x are not for users", said->flags);
 	check_sender(envelope.sender);
 	write_record(writer, msg_envelope_desc(), &envelope);
 }
@@ -339,20 +342,71 @@ static void handle_signals(void)
 
 static int create_file(void)
 {
+	sigset_t all, none;
 	int fd;
 
 	(void)snprintf(state.name, sizeof(state.name), "tmp.%ld.%lld", (long)getpid(),
 		       (long long)clock_wall_now().us);
 	handle_signals();
+	/* So that none comes between the file and the note that there is one. */
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, &none);
 	fd = openat(state.dir, state.name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 		    MAILDROP_MODE);
 	if (fd < 0)
 		end(EX_TEMPFAIL, "create maildrop/%s: %s", state.name, strerror(errno));
 	state.has_file = 1;
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	/* For pickup, which removes what nobody has locked: a postdrop that was killed left it. */
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		end(EX_TEMPFAIL, "lock maildrop/%s: %s", state.name, strerror(errno));
 	return fd;
+}
+
+/* Gives the file its name; false when there is one by that name. */
+static bool rename_file(const char *name)
+{
+	if (renameat2(state.dir, state.name, state.dir, name, RENAME_NOREPLACE) == 0)
+		return true;
+	if (errno != EEXIST)
+		end(EX_TEMPFAIL, "rename maildrop/%s: %s", state.name, strerror(errno));
+	return false;
+}
+
+static bool has_limit(void)
+{
+	const struct passwd *owner;
+
+	if (conf->maildrop_user_message_limit == 0 || getuid() == 0)
+		return false;
+	owner = getpwnam(conf->mail_owner);
+	return owner == NULL || owner->pw_uid != getuid();
+}
+
+/*
+ * Nobody but pickup may list the directory, so the names themselves keep count: a user has as many
+ * as he may have messages waiting, and one that is free is looked for from a random place on.
+ */
+static void take_user_name(char name[QUEUE_ID_MAX])
+{
+	unsigned limit = (unsigned)conf->maildrop_user_message_limit;
+	unsigned start = (unsigned)(clock_wall_now().us % limit);
+
+	for (unsigned i = 0; i < limit; i++) {
+		(void)snprintf(name, QUEUE_ID_MAX, "U%08lXN%06X", (unsigned long)getuid(),
+			       (start + i) % limit);
+		if (rename_file(name))
+			return;
+	}
+	end(EX_TEMPFAIL, "%u messages of this user wait already (maildrop_user_message_limit)", limit);
+}
+
+static void take_name(char name[QUEUE_ID_MAX])
+{
+	do
+		queue_id_make(name, conf->enable_long_queue_ids, clock_wall_now(),
+			      (unsigned)getpid());
+	while (!rename_file(name));
 }
 
 /* Puts the file in place, for good: it survives a power cut from here on. */
@@ -362,14 +416,10 @@ static void commit_file(int fd)
 
 	if (fsync(fd) < 0)
 		end(EX_TEMPFAIL, "fsync: %s", strerror(errno));
-	for (;;) {
-		queue_id_make(id, conf->enable_long_queue_ids, clock_wall_now(),
-			      (unsigned)getpid());
-		if (renameat2(state.dir, state.name, state.dir, id, RENAME_NOREPLACE) == 0)
-			break;
-		if (errno != EEXIST)
-			end(EX_TEMPFAIL, "rename maildrop/%s: %s", state.name, strerror(errno));
-	}
+	if (has_limit())
+		take_user_name(id);
+	else
+		take_name(id);
 	state.has_file = 0;
 	/*
 	 * The group may write to the directory but not read it, so it cannot be opened to be

@@ -85,6 +85,16 @@ static void set_tag(const char *tag)
 	state.tag[length] = '\0';
 }
 
+/* Only root may write under any name; what others wrote shows that it was not a daemon. */
+static void choose_tag(const char *tag)
+{
+	char *own = mem_printf("%s/postlog%s%s", conf->syslog_name, tag != NULL ? "/" : "",
+			       tag != NULL ? tag : "");
+
+	set_tag(tag != NULL && getuid() == 0 ? tag : own);
+	free(own);
+}
+
 static void open_service(void)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -172,14 +182,7 @@ int main(int argc, char **argv)
 		default: usage();
 		}
 	conf_load_command(directory);
-	if (tag != NULL) {
-		set_tag(tag);
-	} else {
-		char *own = mem_printf("%s/postlog", conf->syslog_name);
-
-		set_tag(own);
-		free(own);
-	}
+	choose_tag(tag);
 	state.has_terminal = isatty(STDERR_FILENO) != 0;
 	openlog(state.tag, LOG_PID, LOG_MAIL);
 	open_service();

@@ -4,6 +4,7 @@
 #include "smtp.h"
 
 #include <stdarg.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "conf/conf.h"
@@ -51,18 +52,33 @@ static struct span filter_line(struct span line)
 	return line;
 }
 
+/*
+ * smtp_strict_replies: every line ends in CR LF and has the code of the first (RFC 5321 2.3.8,
+ * 4.2.1), or somebody else made it of text that the server quotes. `code` is that of the first.
+ */
+static bool is_strict_line(struct span line, bool is_crlf, char code[3], bool is_first)
+{
+	if (!conf->smtp_strict_replies || line.n < 3)
+		return true;
+	if (is_first)
+		memcpy(code, line.p, 3);
+	return is_crlf && memcmp(code, line.p, 3) == 0;
+}
+
 enum chat chat_listen(struct session *session, int timeout_s, chat_line_fn *on_line, void *context)
 {
 	struct smtp_reply *reply = &session->reply;
 	enum smtp_reply_step step = SMTP_REPLY_MORE;
 	int64_t limit_ms = (int64_t)timeout_s * 1000;
+	char code[3];
 
 	smtp_reply_reset(reply);
 	stream_set_deadline(&session->stream, clock_in_ms(limit_ms));
 	while (step == SMTP_REPLY_MORE) {
 		struct span line;
+		bool is_crlf = false;
 		enum io_status status =
-			stream_line(&session->stream, SMTP_REPLY_LINE_MAX, &line, NULL);
+			stream_line(&session->stream, SMTP_REPLY_LINE_MAX, &line, &is_crlf);
 
 		if (!conf->smtp_per_request_deadline)
 			stream_set_deadline(&session->stream, clock_in_ms(limit_ms));
@@ -73,7 +89,8 @@ enum chat chat_listen(struct session *session, int timeout_s, chat_line_fn *on_l
 		chat_trace(session, '<', line);
 		line = filter_line(line);
 		step = smtp_reply_line(reply, line);
-		if (status == IO_TOOLONG || step == SMTP_REPLY_BAD) {
+		if (status == IO_TOOLONG || step == SMTP_REPLY_BAD ||
+		    !is_strict_line(line, is_crlf, code, reply->lines == 1)) {
 			reply->line_text = line;
 			return broken(session, CHAT_MALFORMED);
 		}

@@ -29,9 +29,20 @@ static bool may_begin(struct session *s)
 	return true;
 }
 
-static void set_deadline(struct session *s)
+/*
+ * Each read has smtpd_timeout for itself; with smtpd_per_request_deadline all of a DATA or a chunk,
+ * which began at `start`, have that together and what smtpd_min_data_rate grants for the bytes
+ * that came.
+ */
+static void set_deadline(struct session *s, struct clock_mono start, uint64_t bytes)
 {
-	stream_set_deadline(&s->stream, clock_in_ms((int64_t)conf->smtpd_timeout * 1000));
+	int64_t limit_ms = (int64_t)conf->smtpd_timeout * 1000;
+
+	if (!conf->smtpd_per_request_deadline)
+		start = clock_mono_now();
+	else if (conf->smtpd_min_data_rate > 0)
+		limit_ms += (int64_t)(bytes * 1000 / (uint64_t)conf->smtpd_min_data_rate);
+	stream_set_deadline(&s->stream, clock_add_ms(start, limit_ms));
 }
 
 /* Notes what smtpd_forbid_bare_newline is about. */
@@ -108,12 +119,13 @@ static bool take_piece(struct session *s, bool *at_start, bool *ret_needs_more)
 /* Reads to the end of data: false when the client has gone or was too slow. */
 static bool read_data(struct session *s)
 {
+	struct clock_mono start = clock_mono_now();
 	bool at_start = true, needs_more = false;
 
 	for (;;) {
 		struct span in;
 
-		set_deadline(s);
+		set_deadline(s, start, s->mail.content_bytes);
 		if ((needs_more ? stream_more(&s->stream) : stream_peek(&s->stream, &in)) != IO_OK)
 			return false;
 		if (take_piece(s, &at_start, &needs_more))
@@ -184,14 +196,18 @@ static bool parse_chunk(struct span arguments, uint64_t *ret_size, bool *ret_is_
 
 static bool read_chunk(struct session *s, uint64_t size, bool is_wanted)
 {
+	struct clock_mono start = clock_mono_now();
+	uint64_t done = 0;
+
 	while (size > 0) {
 		struct span in;
 
-		set_deadline(s);
+		set_deadline(s, start, done);
 		if (stream_peek(&s->stream, &in) != IO_OK)
 			return false;
 		if (in.n > size)
 			in.n = (size_t)size;
+		done += in.n;
 		if (is_wanted)
 			take_content(s, in);
 		stream_take(&s->stream, in.n);

@@ -5,14 +5,20 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "conf/conf.h"
+#include "mail/addr.h"
+#include "mail/idna.h"
 #include "mail/smtp_cmd.h"
 #include "mail/xtext.h"
 #include "smtpd/address.h"
 #include "smtpd/check.h"
 #include "smtpd/space.h"
 
-enum { ENVID_MAX = 128 }; /* of the envelope; RFC 3461 4.4 has 100 */
+enum {
+	ENVID_MAX = 128, /* of the envelope; RFC 3461 4.4 has 100 */
+	ADDRESS_MAX = 2048,
+};
 
 unsigned address_flags(const struct session *s)
 {
@@ -40,6 +46,20 @@ unsigned verp_ext(struct session *s)
 					  span_of(s->peer.addr)) == MATCH_YES;
 
 	return is_authorized ? SMTP_EXT_XVERP : 0;
+}
+
+struct span address_normal(struct arena *arena, struct span address)
+{
+	struct span domain = addr_split(address).domain;
+	struct buf out = BUF_INIT(ADDRESS_MAX);
+
+	if (!utf8_has_8bit(domain))
+		return address;
+	if (buf_add(&out, span_first(address, address.n - domain.n)) &&
+	    idna_to_utf8(&out, domain, false))
+		address = arena_span(arena, buf_span(&out));
+	buf_done(&out);
+	return address;
 }
 
 void reply_parse_error(struct session *s, enum smtp_cmd_status status, const char *verb,
@@ -76,7 +96,7 @@ static void keep(struct session *s, const struct smtp_mail *mail)
 	struct buf envid = BUF_INIT(ENVID_MAX);
 
 	s->mail.mail = *mail;
-	s->mail.mail.sender = arena_span(arena, mail->sender);
+	s->mail.mail.sender = address_normal(arena, arena_span(arena, mail->sender));
 	/* The parser has checked it: only one that is too long is lost. */
 	if (!xtext_decode(&envid, mail->envid))
 		buf_reset(&envid);

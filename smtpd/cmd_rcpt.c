@@ -90,6 +90,7 @@ void cmd_rcpt(struct session *s, struct span arguments)
 	}
 	if (is_over_limit(s))
 		return;
+	rcpt.recipient = address_normal(&s->mail_arena, rcpt.recipient);
 	if (!check_rcpt(s, rcpt.recipient, "RCPT")) {
 		reply(s, "%s", buf_str(&s->reply));
 		return;

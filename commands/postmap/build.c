@@ -178,17 +178,30 @@ static void act_as_root(void)
  * Whether nobody but root can change what is in the folder of `path`. Only there may root make
  * and rename files on behalf of somebody who could not.
  */
-static bool folder_is_roots(const char *path)
+static bool folder_is_roots(const struct stat *folder)
+{
+	return folder->st_uid == 0 && (folder->st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+static struct stat folder_of(const char *path)
 {
 	size_t slash;
 	bool has_slash = span_rchr(span_of(path), '/', &slash);
 	char *folder = has_slash ? mem_dup(span_first(span_of(path), slash + 1)) : mem_dup_str(".");
 	struct stat st;
-	bool is_roots = stat(folder, &st) == 0 && st.st_uid == 0 &&
-			(st.st_mode & (S_IWGRP | S_IWOTH)) == 0;
 
+	if (stat(folder, &st) != 0)
+		fatal("stat %s: %s", folder, strerror(errno));
 	free(folder);
-	return is_roots;
+	return st;
+}
+
+/* Who owns the folder could put another file, or a link, in place of the source or the table. */
+static void check_folder(const char *path, const struct stat *source, const struct stat *folder)
+{
+	if (geteuid() == 0 && folder->st_uid != 0 && folder->st_uid != source->st_uid)
+		fatal("%s: its owner is user %ld, but its folder belongs to user %ld", path,
+		      (long)source->st_uid, (long)folder->st_uid);
 }
 
 static void set_new_file(const struct tool *tool, const struct stat *source, bool is_owners)
@@ -204,13 +217,15 @@ static void set_new_file(const struct tool *tool, const struct stat *source, boo
 static void build_from_source(const struct tool *tool, const char *name, const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat source;
+	struct stat source, folder;
 
 	if (fd < 0 || fstat(fd, &source) != 0)
 		fatal("open %s: %s", path, strerror(errno));
+	folder = folder_of(path);
+	check_folder(path, &source, &folder);
 
 	bool is_owners = geteuid() == 0 && source.st_uid != 0 && !tool->keeps_root;
-	bool with_root = is_owners && folder_is_roots(path);
+	bool with_root = is_owners && folder_is_roots(&folder);
 
 	set_new_file(tool, &source, is_owners);
 	if (is_owners && !with_root)

@@ -165,46 +165,69 @@ static void append_encoded(struct buf *out, struct span raw, bool is_first)
 	}
 }
 
-enum mime_param mime_value_param(struct buf *out, struct span params, const char *name)
+/* What is there under one name; p is NULL for what is not. */
+struct param {
+	struct span plain, pieces[PIECES_MAX];
+	bool is_encoded[PIECES_MAX];
+	bool is_twice;
+};
+
+static void collect(struct param *param, struct span params, struct span wanted)
 {
-	struct span pieces[PIECES_MAX] = { { NULL, 0 } }, plain = { NULL, 0 };
-	bool is_encoded[PIECES_MAX] = { false };
-	struct span wanted = span_of(name), attribute, raw;
-	enum mime_param found = MIME_PARAM_NONE;
+	bool is_encoded = false, has_any = false;
 	size_t index = 0;
-	bool encoded = false;
 
+	*param = (struct param){ .is_twice = false };
 	while (next_param(&params)) {
-		bool is_plain;
+		struct span attribute = mime_value_token(params, &params), raw, *place;
+		bool is_plain = span_eq_nocase(attribute, wanted);
 
-		attribute = mime_value_token(params, &params);
-		if (params.n == 0 || params.p[0] != '=')
-			continue;
-		is_plain = span_eq_nocase(attribute, wanted);
-		if (!is_plain && !piece_of(attribute, wanted, &index, &encoded))
+		if (params.n == 0 || params.p[0] != '=' ||
+		    (!is_plain && !piece_of(attribute, wanted, &index, &is_encoded)))
 			continue;
 		params = span_from(params, 1);
 		raw = take_raw_value(&params);
-		if (plain.p != NULL || (is_plain ? pieces[0].p : pieces[index].p) != NULL)
-			found = MIME_PARAM_TWICE;
-		else if (found == MIME_PARAM_NONE)
-			found = MIME_PARAM_FOUND;
-		if (is_plain && plain.p == NULL) {
-			plain = raw;
-		} else if (!is_plain && pieces[index].p == NULL) {
-			pieces[index] = raw;
-			is_encoded[index] = encoded;
-		}
+		place = is_plain ? &param->plain : &param->pieces[index];
+		param->is_twice |= place->p != NULL || param->plain.p != NULL ||
+				   (is_plain && has_any);
+		has_any = true;
+		if (place->p != NULL)
+			continue;
+		*place = raw;
+		if (!is_plain)
+			param->is_encoded[index] = is_encoded;
 	}
-	if (plain.p != NULL) {
-		append_unquoted(out, plain);
-		return found;
-	}
-	for (index = 0; index < PIECES_MAX && pieces[index].p != NULL; index++) {
-		if (is_encoded[index])
-			append_encoded(out, pieces[index], index == 0);
+}
+
+static void append_pieces(struct buf *out, const struct param *param)
+{
+	for (size_t i = 0; i < PIECES_MAX && param->pieces[i].p != NULL; i++) {
+		if (param->is_encoded[i])
+			append_encoded(out, param->pieces[i], i == 0);
 		else
-			append_unquoted(out, pieces[index]);
+			append_unquoted(out, param->pieces[i]);
 	}
-	return index > 0 ? found : MIME_PARAM_NONE;
+}
+
+enum mime_param mime_value_param(struct buf *out, struct span params, const char *name)
+{
+	struct param param;
+
+	collect(&param, params, span_of(name));
+	if (param.plain.p != NULL)
+		append_unquoted(out, param.plain);
+	else if (param.pieces[0].p != NULL)
+		append_pieces(out, &param);
+	else
+		return MIME_PARAM_NONE;
+	return param.is_twice ? MIME_PARAM_TWICE : MIME_PARAM_FOUND;
+}
+
+bool mime_value_pieces(struct buf *out, struct span params, const char *name)
+{
+	struct param param;
+
+	collect(&param, params, span_of(name));
+	append_pieces(out, &param);
+	return param.pieces[0].p != NULL;
 }

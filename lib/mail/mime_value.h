@@ -28,4 +28,10 @@ enum mime_param { MIME_PARAM_NONE, MIME_PARAM_FOUND, MIME_PARAM_TWICE };
  */
 enum mime_param mime_value_param(struct buf *out, struct span params, const char *name);
 
+/*
+ * The same for a parameter that comes in pieces or encoded (RFC 2231), which a reader that knows
+ * these prefers to a plain one: appends it and says true, or says false when there is none.
+ */
+bool mime_value_pieces(struct buf *out, struct span params, const char *name);
+
 #endif

@@ -23,10 +23,10 @@ static bool cidr_is_pattern(struct span rest UNUSED)
 }
 
 /* The address is parsed once a lookup, into table->scratch. */
-static bool cidr_match(struct rules_table *table, const struct rule *rule,
-		       struct span key UNUSED, size_t group_count UNUSED)
+static enum rule_match cidr_match(struct rules_table *table, const struct rule *rule,
+				  struct span key UNUSED, size_t group_count UNUSED)
 {
-	return ip_net_has(rule->pattern, table->scratch);
+	return ip_net_has(rule->pattern, table->scratch) ? RULE_HIT : RULE_MISS;
 }
 
 static const struct rules_ops cidr_rules = {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pcre: tables, Perl-like regular expressions by PCRE2; pcre_table(5). Matching is bounded by
- * PCRE2's limits on steps and memory: a pattern that passes them does not match, with a
- * warning. Patterns are compiled to machine code where the process may do that.
+ * PCRE2's limits on steps and memory: when a pattern passes them the lookup fails, and mail
+ * that depends on it waits. Patterns are compiled to machine code where the process may do that.
  */
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -111,24 +111,24 @@ static int run(const struct matcher *matcher, const struct rule *rule, struct sp
 	return result;
 }
 
-static bool pcre_match_rule(struct rules_table *table, const struct rule *rule, struct span key,
-			    size_t group_count)
+static enum rule_match pcre_match_rule(struct rules_table *table, const struct rule *rule,
+				       struct span key, size_t group_count)
 {
 	const struct matcher *matcher = table->scratch;
 	int result = run(matcher, rule, key);
 
 	if (result == PCRE2_ERROR_NOMATCH)
-		return false;
+		return RULE_MISS;
 	if (result < 0) {
 		PCRE2_UCHAR reason[256];
 
 		(void)pcre2_get_error_message(result, reason, sizeof(reason));
-		table_warn("pcre map %s, line %u: %s", table->base.rest, rule->line,
-			   (const char *)reason);
-		return false;
+		(void)table_fail(&table->base, "pcre map %s, line %u: %s", table->base.rest,
+				 rule->line, (const char *)reason);
+		return RULE_UNKNOWN;
 	}
 	if (group_count == 0)
-		return true;
+		return RULE_HIT;
 
 	const PCRE2_SIZE *at = pcre2_get_ovector_pointer(matcher->data);
 
@@ -139,7 +139,7 @@ static bool pcre_match_rule(struct rules_table *table, const struct rule *rule, 
 		if (has_matched)
 			table->groups[i] = span_from(span_first(key, at[2 * i + 1]), at[2 * i]);
 	}
-	return true;
+	return RULE_HIT;
 }
 
 static const struct rules_ops pcre_rules = {

@@ -61,16 +61,22 @@ static void regexp_ready(struct rules_table *table)
 	table->scratch = mem_array(table->group_count, sizeof(regmatch_t));
 }
 
-static bool regexp_match(struct rules_table *table, const struct rule *rule, struct span key,
-			 size_t group_count)
+static enum rule_match regexp_match(struct rules_table *table, const struct rule *rule,
+				    struct span key, size_t group_count)
 {
 	const regex_t *regex = rule->pattern;
 	regmatch_t *found = table->scratch;
+	int error = regexec(regex, key.p, group_count > 0 ? group_count + 1 : 0, found, 0);
 
+	if (error == REG_NOMATCH)
+		return RULE_MISS;
+	if (error != 0) {
+		(void)table_fail(&table->base, "regexp map %s, line %u: out of memory",
+				 table->base.rest, rule->line);
+		return RULE_UNKNOWN;
+	}
 	if (group_count == 0)
-		return regexec(regex, key.p, 0, NULL, 0) == 0;
-	if (regexec(regex, key.p, group_count + 1, found, 0) != 0)
-		return false;
+		return RULE_HIT;
 	for (size_t i = 0; i <= group_count; i++) {
 		bool has_matched = found[i].rm_so >= 0 && found[i].rm_eo >= found[i].rm_so;
 
@@ -79,7 +85,7 @@ static bool regexp_match(struct rules_table *table, const struct rule *rule, str
 			table->groups[i] = span_from(span_first(key, (size_t)found[i].rm_eo),
 						     (size_t)found[i].rm_so);
 	}
-	return true;
+	return RULE_HIT;
 }
 
 static void regexp_done(struct rules_table *table)

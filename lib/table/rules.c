@@ -284,8 +284,12 @@ enum table_status rules_lookup(struct table *table, const struct rules_ops *ops,
 	for (size_t i = 0; i < rules->count;) {
 		const struct rule *rule = &rules->rules[i];
 		size_t groups = rule->result.highest_group;
-		bool is_hit = ops->match(rules, rule, key, groups) != rule->is_negated;
+		enum rule_match match = ops->match(rules, rule, key, groups);
+		bool is_hit = (match == RULE_HIT) != rule->is_negated;
 
+		/* The rule may be there to refuse: who can make it fail must not get past it. */
+		if (match == RULE_UNKNOWN)
+			return TABLE_ERROR;
 		if (is_hit && !rule->is_if)
 			return give_result(rules, rule, ret_value);
 		i = rule->is_if && !is_hit ? rule->end : i + 1;

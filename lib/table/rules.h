@@ -31,6 +31,12 @@ struct rules_table {
 	void *scratch; /* the type's, freed by its `close` */
 };
 
+enum rule_match {
+	RULE_MISS,
+	RULE_HIT,
+	RULE_UNKNOWN, /* finding out would cost too much; table_fail() has been told why */
+};
+
 struct rules_ops {
 	/*
 	 * Takes the pattern off the front of *rest and compiles it. NULL after a reason in
@@ -39,8 +45,8 @@ struct rules_ops {
 	void *(*compile)(struct rules_table *table, struct span *rest, struct buf *ret_error,
 			 size_t *ret_groups);
 	/* Whether the key matches; if so fills table->groups up to `group_count` of them. */
-	bool (*match)(struct rules_table *table, const struct rule *rule, struct span key,
-		      size_t group_count);
+	enum rule_match (*match)(struct rules_table *table, const struct rule *rule,
+				 struct span key, size_t group_count);
 	void (*free)(void *pattern); /* NULL: nothing to free */
 	/* Once after all rules, and at the end. NULL: nothing to do. */
 	void (*ready)(struct rules_table *table);

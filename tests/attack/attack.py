@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 
@@ -16,6 +17,9 @@ MAIN = {
     "smtpd_error_sleep_time": "0",
     "smtpd_client_connection_count_limit": "0",
 }
+
+LONG = bool(os.environ.get("ATTACK_LONG"))
+"""Whether cases have their full number of rounds; tests/check long sets it."""
 
 LOG_LINE = 1024
 """Longest log line, in bytes."""
@@ -36,9 +40,9 @@ def ready(mta, rcpt: str = "alice@example.test", params: str = "") -> Client:
     return c
 
 
-def alive(c: Client) -> None:
+def alive(c: Client, wait: float = 0.05) -> None:
     """Asserts that the session answers the next command, and just that."""
-    assert not c.pending(0.05), c.buffer
+    assert not c.pending(wait), c.buffer
     c.cmd("NOOP", 250)
 
 
@@ -61,6 +65,60 @@ def settled(mta) -> None:
     """Waits until no session and no queue file is left."""
     time.sleep(0.05)
     mta.wait_empty_queue()
+
+
+def daemons(mta, name: str | None = None) -> list[int]:
+    """Process ids of the instance, master first, or of those that run one program."""
+    found = [int((mta.queue / "pid/master.pid").read_text())]
+    for pid in found:
+        try:
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{task}/children") as f:
+                    found += map(int, f.read().split())
+        except FileNotFoundError:
+            pass
+    return [pid for pid in found if name in (None, program_of(pid))]
+
+
+def program_of(pid: int) -> str:
+    """What a process runs; empty when it has ended."""
+    try:
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+    except OSError:
+        return ""
+
+
+def memory_kb(pids: list[int], field: str = "VmRSS") -> int:
+    """Memory of processes: VmRSS now, VmHWM the most it ever was."""
+    total = 0
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/status") as f:
+                total += sum(int(line.split()[1]) for line in f if line.startswith(field))
+        except FileNotFoundError:
+            pass
+    return total
+
+
+def cpu_s(pids: list[int]) -> float:
+    """Seconds of processor time that processes have used, with the children they waited for."""
+    total = 0
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/stat") as f:
+                total += sum(map(int, f.read().rsplit(")", 1)[1].split()[11:15]))
+        except FileNotFoundError:
+            pass
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+def descriptors(pids: list[int]) -> int:
+    """Open descriptors of processes."""
+    return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids)
+
+
+SANITIZED = "SAN_REPORTS" in os.environ
+"""Sanitizers keep what is freed and take their time: then figures of memory and time say nothing."""
 
 
 def clean_log(mta) -> None:

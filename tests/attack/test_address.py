@@ -4,7 +4,7 @@ import os
 import time
 
 import pytest
-from attack import MAIN, alive, clean_log, queued, settled, stranger
+from attack import MAIN, SANITIZED, alive, clean_log, queued, settled, stranger
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def c(mta):
     "<@example.test:alice@evil.test>", "<alice@evil.test>"])
 def test_P1(c, path):
     """No relaying for strangers, however the address is written."""
-    c.cmd(f"RCPT TO:{path}", "5|454 4.7.1 .*Relay access denied")
+    c.cmd(f"RCPT TO:{path}", "5")
     c.cmd("DATA", "5")
 
 
@@ -42,13 +42,12 @@ def test_P2(mta, c):
 @pytest.mark.parametrize("path", [
     "alice@example.test", "<alice @example.test>", "<alice(c)@example.test>",
     "<alice@example.test>>", " <alice@example.test>"])
-def test_P3(mta, path):
-    """Sloppy syntax, with strict_rfc821_envelopes."""
-    with mta.settings(strict_rfc821_envelopes="yes"):
-        c = stranger(mta)
-        c.mail("a@client.test")
-        c.cmd(f"RCPT TO:{path}", 501)
-        alive(c)
+def test_P3(c, path):
+    """Sloppy syntax."""
+    c.cmd(f"RCPT TO:{path}", 501)
+    sender = path.replace("example", "client")
+    c.cmd("RSET", 250)
+    c.cmd(f"MAIL FROM:{sender}", 501)
 
 
 @pytest.mark.parametrize("path", [
@@ -62,7 +61,9 @@ def test_P4(c, path):
     "a" * 65 + "@example.test", "a@" + "b" * 64 + ".test", "a@" + "b." * 130 + "test",
     "a" * 300 + "@example.test", "a" * 3000 + "@example.test", "a@" + "b" * 3000])
 def test_P5(c, path):
-    """Parts that are too long."""
+    """Parts that are too long; such a local part is no user's name, it is no address."""
+    if path.startswith("a" * 65 + "@"):
+        c.cmd(f"RCPT TO:<{path}>", "501")
     c.cmd(f"RCPT TO:<{path}>", "50[01]|55[0-9]")
 
 
@@ -103,13 +104,14 @@ def test_P9_without_recipient(mta):
 
 
 def test_P10(mta):
-    """A UTF-8 address needs SMTPUTF8, when strict."""
-    with mta.settings(strict_smtputf8="yes"):
-        c = stranger(mta)
-        c.cmd("MAIL FROM:<é@client.test>", "553 5.6.7|501|550")
-        c.mail("a@client.test")
-        c.cmd("RCPT TO:<é@example.test>", "553 5.6.7|501|550")
-        alive(c)
+    """A UTF-8 address needs SMTPUTF8."""
+    c = stranger(mta)
+    c.cmd("MAIL FROM:<é@client.test>", "553 5.6.7")
+    c.mail("a@client.test")
+    c.cmd("RCPT TO:<é@example.test>", "553 5.6.7")
+    c.cmd("VRFY <é@example.test>", "553 5.6.7|50[02]")
+    alive(c)
+    c.close()
 
 
 @pytest.mark.parametrize("domain", ["ex\u0430mple.test", "example\uff20x.test", "example.te\u017ft"])
@@ -119,9 +121,36 @@ def test_P11(mta, domain):
     c.mail("a@client.test", "SMTPUTF8")
     reply = c.cmd(f"RCPT TO:<alice@{domain}>")
     # IDNA maps the long s to s: there the domain is ours.
-    assert reply.code in (454, 501, 550, 553, 554) or domain.endswith("te\u017ft"), reply
+    assert reply.code in (501, 550, 553, 554) or domain.endswith("te\u017ft"), reply
     c.cmd("RCPT TO:<alice\uff20example.test>", "5")
     alive(c)
+
+
+FORMS = {
+    "b\u00fccher.test": ["b\u00fccher.test", "bu\u0308cher.test", "B\u00dcCHER.TEST",
+                        "xn--bcher-kva.test", "b\uff55\u0308cher.test"],
+    "kelvin.test": ["kelvin.test", "\u212aelvin.test", "\u212aELVIN.TEST", "kelvin\u3002test"],
+}
+"""One domain, and other ways to write it: decomposed, upper case, A-label, fullwidth, Kelvin sign."""
+
+
+@pytest.mark.parametrize("configured", FORMS)
+def test_P11_forms(make_mta, configured):
+    """A domain is the same however it is composed: what is configured as an A-label has all forms,
+    and a table has one key for them, beside the A-label."""
+    label = configured.encode("idna").decode()
+    keys = " ".join(f"{{{key} = 559 5.7.99 one key}}," for key in {configured, label})
+    own = make_mta({
+        **MAIN, "virtual_mailbox_domains": label, "virtual_transport": "discard:",
+        "virtual_mailbox_maps": "static:x", "smtpd_recipient_restrictions":
+        f"check_recipient_access inline:{{ {keys} }}"})
+    for form in FORMS[configured]:
+        c = stranger(own)
+        c.mail("a@client.test", "SMTPUTF8")
+        c.cmd(f"RCPT TO:<alice@{form}>", "559 5.7.99")
+        alive(c)
+        c.close()
+    clean_log(own)
 
 
 @pytest.mark.parametrize("address", [
@@ -172,8 +201,8 @@ def test_P15(mta):
 
 
 @pytest.mark.parametrize("literal,expect", [
-    ("127.0.0.1", "250"), ("IPv6:::1", "5|454"), ("1.2.3", "5"), ("256.1.1.1", "5"),
-    ("198.51.100.9", "5|454"), ("IPv6:127.0.0.1", "5"), ("0x7f.1", "5"), ("127.1", "5")])
+    ("127.0.0.1", "250"), ("IPv6:::1", "5"), ("1.2.3", "5"), ("256.1.1.1", "5"),
+    ("198.51.100.9", "5"), ("IPv6:127.0.0.1", "5"), ("0x7f.1", "5"), ("127.1", "5")])
 def test_P16(c, literal, expect):
     """Address literals: the own address is local, nonsense and others are refused."""
     c.cmd(f"RCPT TO:<alice@[{literal}]>", expect)
@@ -182,10 +211,14 @@ def test_P16(c, literal, expect):
 @pytest.mark.parametrize("unit", ["(", ".!", "\\", '"', "@,@,:", "<", "%", "a@", "[", "a."])
 def test_P17(c, unit):
     """Addresses that are hard to parse take no time."""
-    start = time.monotonic()
-    c.cmd("RCPT TO:<" + (unit * 10000)[:10000] + ">", "5")
-    c.cmd("RCPT TO:<" + (unit * 1500)[:1500] + "@example.test>", "5")
-    assert time.monotonic() - start < 0.5
+    def took(line):
+        start = time.monotonic()
+        c.cmd(line, "5")
+        return time.monotonic() - start
+    for line in ("RCPT TO:<" + (unit * 10000)[:10000] + ">",
+                 "RCPT TO:<" + (unit * 1500)[:1500] + "@example.test>"):
+        # The best of several: others use the machine as well.
+        assert min(took(line) for _ in range(8)) < 0.01 or SANITIZED
 
 
 def test_P18(mta, c):

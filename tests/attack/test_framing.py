@@ -1,11 +1,12 @@
 """Group A, framing: one body that pretends to end early is one message."""
 
+import itertools
 import re
 import socket
 import time
 
 import pytest
-from attack import MAIN, alive, clean_log, queued, ready, settled
+from attack import LONG, MAIN, alive, clean_log, queued, ready, settled
 
 SEPARATORS = {
     "A1": b"\n.\n",
@@ -93,6 +94,35 @@ def test_A12(mta, row):
         c.send(whole[split:])
         c.reply(250)
         alive(c)
+    c.quit()
+    settled(mta)
+    mails = mta.wait_maildir("alice", len(splits))
+    assert len({bytes(mail.body) for mail in mails}) == 1 and b"SMUGGLED" in mails[0].body
+    assert not mta.maildir("bob") and queued(mta) == len(splits)
+
+
+@pytest.mark.parametrize("row", SEPARATORS)
+def test_A12_many(mta, row):
+    """The same in three segments, at neighbouring offsets (any two in the long form), and with each
+    byte of both ends in a segment of its own."""
+    separator = SEPARATORS[row]
+    whole = body(separator)
+    start = whole.index(separator) - 1
+    region = [*range(start, start + len(separator) + 3), *range(len(whole) - 5, len(whole))]
+    pairs = itertools.combinations(region, 2) if LONG else itertools.pairwise(region)
+    splits = [*pairs, region]
+    c = ready(mta)
+    c.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for number, cuts in enumerate(splits):
+        if number:
+            c.mail("evil@client.test")
+            c.rcpt("alice@example.test")
+        c.cmd("DATA", 354)
+        for first, last in itertools.pairwise([0, *cuts, len(whole)]):
+            c.send(whole[first:last])
+            time.sleep(0.003)
+        c.reply(250)
+        alive(c, 0.01)
     c.quit()
     settled(mta)
     mails = mta.wait_maildir("alice", len(splits))

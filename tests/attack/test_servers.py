@@ -6,7 +6,9 @@ import threading
 import time
 
 import pytest
-from attack import MAIN, clean_log, queued, settled
+from attack import MAIN, clean_log, queued, settled, stranger
+from dnsd import _TCP
+from dnslib import RD
 from mta import STABLE_QUEUE
 
 HOST = "198.51.100.1"
@@ -138,12 +140,26 @@ def test_C3(mta, raw):
     assert got["status"] == "deferred" and got["dsn"].startswith("4."), got
 
 
-@pytest.mark.parametrize("raw", [b"250\r\n", b"250 \r\n", b"250 ok\n", b"250-a\r\n250\r\n",
-                                 b"550-x\r\n250 y\r\n"])
-def test_C3_lenient(mta, raw):
-    """Unusual, but replies. Where codes differ, the last counts."""
+@pytest.mark.parametrize("raw", [b"250\r\n", b"250 \r\n", b"250-a\r\n250\r\n", b"250-\r\n250 \r\n"])
+def test_C3_bare(mta, raw):
+    """A reply may be a code and no more: so says RFC 5321 4.2."""
     with Hostile(RCPT=raw):
-        assert outcome(mta)["status"] in ("sent", "deferred")
+        assert outcome(mta)["status"] == "sent"
+
+
+@pytest.mark.parametrize("raw", [b"250 ok\n", b"250-a\n250 b\r\n", b"550-x\r\n250 y\r\n",
+                                 b"250-x\r\n550 y\r\n", b"250-x\r\n251 y\r\n", b"550 no\n"])
+def test_C3_sloppy(mta, raw):
+    """Lone newlines and codes that differ are protocol errors, unless smtp_strict_replies = no."""
+    with Hostile(RCPT=raw, RSET=b""):
+        got = outcome(mta)
+    assert got["status"] == "deferred" and got["dsn"].startswith("4."), got
+
+
+def test_C3_lenient(mta):
+    """Without smtp_strict_replies the last line counts, however it ends."""
+    with mta.settings(smtp_strict_replies="no"), Hostile(RCPT=b"550-x\n250 y\n"):
+        assert outcome(mta)["status"] == "sent"
 
 
 @pytest.mark.parametrize("raw", [
@@ -202,6 +218,23 @@ def test_C8(mta, dns, trouble, status, dsn):
     assert got["status"] == status and re.fullmatch(dsn, got["dsn"]), got
 
 
+def test_C8_truncated(mta, dns, _dns):
+    """An answer that is cut off, and nobody there who would give the rest, is no answer."""
+    dns.mx("cut.test", 0, "mx.cut.test")
+    for number in range(300):
+        dns.mx("cut.test", 1, f"a-name-that-takes-some-room-{number}.cut.test")
+    tcp = _dns._servers[1]
+    tcp.shutdown()
+    tcp.server_close()
+    try:
+        qid = mta.inject("x@cut.test", sender="alice@example.test")
+        got = mta.wait_delivery(qid, timeout=30)
+    finally:
+        _dns._servers[1] = _TCP(("127.0.0.1", 53), _dns)
+        threading.Thread(target=_dns._servers[1].serve_forever, args=(0.05,), daemon=True).start()
+    assert got["status"] == "deferred" and got["dsn"] == "4.4.3", got
+
+
 def test_C9_null(mta, dns):
     """A null MX."""
     dns.mx("null.test", 0, ".")
@@ -235,6 +268,39 @@ def test_C9_many(mta, dns):
     with Hostile():
         got = mta.wait_delivery(mta.inject("x@many.test", sender="alice@example.test"), timeout=20)
     assert got["status"] == "sent"
+    asked = {name for name, kind in dns.queries if name.endswith(".many.test") and kind == "A"}
+    assert len(asked) <= 100
+    mta.wait_log("warning: many.test: only the first 100 records are used")
+
+
+def test_C9_txt(mta, dns):
+    """As many TXT records as fit an answer, from a block list."""
+    dns.a("66.2.0.192.bl.test", "127.0.0.2")
+    for number in range(4000):
+        dns.txt("66.2.0.192.bl.test", f"{number:x}")
+    with mta.settings(smtpd_recipient_restrictions="reject_rbl_client bl.test"):
+        c = stranger(mta)
+        c.mail("a@client.test")
+        reply = c.rcpt("alice@example.test", expect="554 5.7.1 ")
+        assert len(str(reply)) < 1024
+        c.close()
+
+
+def test_C9_refused(mta, dns):
+    """Domains whose mail host is in 127.0.0.0/8 are refused by those who want it."""
+    dns.mx("inside.test", 0, "mx.inside.test")
+    dns.a("mx.inside.test", "127.0.0.9")
+    table = "cidr:{{127.0.0.0/8 550 5.7.27 loopback}}"
+    with mta.settings(smtpd_sender_restrictions=f"check_sender_mx_access {table}",
+                      smtpd_recipient_restrictions=f"check_recipient_mx_access {table}"):
+        c = stranger(mta)
+        c.mail("a@inside.test")
+        c.rcpt("alice@example.test", expect="550 5.7.27")
+        c.close()
+        with mta.smtp() as local:
+            local.ehlo()
+            local.mail("alice@example.test")
+            local.rcpt("x@inside.test", expect="550 5.7.27")
 
 
 @pytest.mark.parametrize("name", ["a;b.evil.test", "%s%n.evil.test", "a b.evil.test", "-o.evil.test",
@@ -247,6 +313,20 @@ def test_C10(mta, dns, name):
     with Hostile() as server:
         got = mta.wait_delivery(mta.inject("x@evil.test", sender="alice@example.test"))
     assert got["status"] == "sent" if name[:1] == "x" else server.sessions == 0, got
+
+
+@pytest.mark.parametrize("labels", [
+    [b"a\0b", b"evil", b"test"], [b"a\x80b", b"evil", b"test"], [b"a\xc3\xa9", b"evil", b"test"],
+    [b"a.b", b"evil", b"test"], [b"x" * 63] * 4 + [b"test"], [b"y" * 63] * 5, [b"\x1b[2J"], [b"\r\n"]],
+    ids=["nul", "80", "utf8", "dot", "261", "320", "escape", "crlf"])
+def test_C10_wire(mta, dns, labels):
+    """Names that no zone file can have."""
+    dns.remove("wire.test")
+    name = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+    dns.add("wire.test", "MX", RD(b"\0\0" + name))
+    with Hostile() as server:
+        got = mta.wait_delivery(mta.inject("x@wire.test", sender="alice@example.test"), timeout=30)
+    assert server.sessions == 0 and got["status"] in ("deferred", "bounced"), got
 
 
 def test_C13_8bit(mta):

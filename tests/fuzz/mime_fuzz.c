@@ -49,6 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct mime_7bit *conversion = mime_7bit_new(&rules, on_line, &out);
 
 	(void)mime_value_param(&out, rest, "b");
+	(void)mime_value_pieces(&out, rest, "b");
 	while (span_line(&rest, &line)) {
 		size_t cut = line.n > 40 ? 40 : line.n;
 

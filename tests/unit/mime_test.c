@@ -196,6 +196,31 @@ static void test_values(void)
 	buf_done(&out);
 }
 
+static void test_value_pieces(void)
+{
+	static const struct {
+		const char *params, *value; /* NULL: not in pieces */
+	} rows[] = {
+		{ "; name*0=\"a\"; name*1=\".exe\"", "a.exe" },
+		{ "; name=a.txt; name*1=.exe; name*0=b", "b.exe" },
+		{ "; name*=utf-8''a%2eexe", "a.exe" },
+		{ "; name=a.exe", NULL },
+		{ "; name*1=a", NULL },
+		{ "; filename*0=a", NULL },
+		{ "", NULL },
+	};
+	struct buf out = BUF_INIT(1000);
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		buf_reset(&out);
+		CHECK(mime_value_pieces(&out, span_of(rows[i].params), "name") ==
+		      (rows[i].value != NULL));
+		if (rows[i].value != NULL)
+			CHECK_STR(buf_str(&out), rows[i].value);
+	}
+	buf_done(&out);
+}
+
 /* Row E9: parameters by the ten thousand, and other things that grow. */
 static void test_hostile_values(void)
 {
@@ -354,6 +379,7 @@ int main(void)
 	TEST(limits);
 	TEST(pieces);
 	TEST(values);
+	TEST(value_pieces);
 	TEST(hostile_values);
 	TEST(7bit);
 	TEST(base64);
