@@ -276,7 +276,8 @@ def test_F13(mta):
 
 
 def test_F16(mta):
-    """Endless lines before anything was said, many at once: none of it is kept."""
+    """Endless lines before anything was said, many at once: of 80 MB nothing is kept, and a worker
+    for each client costs 1 MB."""
     before = memory_kb(daemons(mta))
     clients = [Client(mta.port(), mta.host, source=source(n)) for n in range(20)]
     threads = [threading.Thread(target=flood, args=(c, b"A" * (4 << 20))) for c in clients]
@@ -286,7 +287,7 @@ def test_F16(mta):
     while any(thread.is_alive() for thread in threads):
         most = max(most, memory_kb(daemons(mta)))
         time.sleep(0.01)
-    assert most - before < 20 * 1024 or SANITIZED
+    assert most - before < 40 * 1024 or SANITIZED
     for c in clients:
         c.close()
     good(mta)
