@@ -24,7 +24,7 @@
 #include "queue/dirs.h"
 #include "queue/verbs.h"
 
-enum { LET_GO_MS = 5000, LEFTOVER_AGE_S = 600 };
+enum { LET_GO_MS = 5000, LEFTOVER_AGE_S = 600, BATCH_BYTES = 8192 };
 
 static struct {
 	struct queue_dirs dirs;
@@ -114,9 +114,31 @@ static bool let_go(const char *id)
 	return false;
 }
 
-static void give_back(const char *id)
+/*
+ * The same for many: those of `ids` (a line each) that qmgr has not scheduled. The others are
+ * in *ret_scheduled, borrowed until the next question.
+ */
+static bool let_go_idle(struct span ids, struct span *ret_scheduled)
 {
-	struct msg_queue_command command = { .verb = QUEUE_TAKE, .queue_id = span_of(id) };
+	struct msg_queue_command command = { .verb = QUEUE_LET_GO_IDLE, .ids = ids };
+	struct msg_queue_answer answer;
+
+	*ret_scheduled = ids;
+	if (!ipc_is_open(&state.qmgr))
+		return false;
+	if (!command_ask(&state.qmgr, &command, &answer, clock_in_ms(LET_GO_MS))) {
+		connect_qmgr();
+		return false;
+	}
+	*ret_scheduled = answer.text;
+	return true;
+}
+
+/* One id, or many (a line each). */
+static void give_back(const char *id, struct span ids)
+{
+	struct msg_queue_command command = { .verb = QUEUE_TAKE, .queue_id = span_of(id),
+					     .ids = ids };
 	struct msg_queue_answer answer;
 
 	if (ipc_is_open(&state.qmgr) &&
@@ -227,6 +249,13 @@ static bool is_chosen(const char *id, enum queue_dir dir)
 	return (state.chosen & IN(dir)) != 0 || htab_get(&state.active, span_of(id)) != NULL;
 }
 
+static void note_done(struct action *action, const char *id)
+{
+	action->count++;
+	if (!action->is_all || !action->is_silent_for_all)
+		log_info("%s: %s", id, action->done);
+}
+
 static bool do_in(struct action *action, const char *id, enum queue_dir dir)
 {
 	struct stat st;
@@ -243,10 +272,8 @@ static bool do_in(struct action *action, const char *id, enum queue_dir dir)
 	else
 		is_done = action->act(id, dir);
 	if (is_done)
-		action->count++;
-	if (is_done && (!action->is_all || !action->is_silent_for_all))
-		log_info("%s: %s", id, action->done);
-	give_back(id);
+		note_done(action, id);
+	give_back(id, SPAN(""));
 	return is_done;
 }
 
@@ -260,18 +287,60 @@ static void do_one(struct action *action, const char *id)
 				return;
 }
 
+static bool next_id(struct span *rest, char ret_id[QUEUE_ID_MAX])
+{
+	struct span line;
+
+	if (!span_line(rest, &line) || line.n >= QUEUE_ID_MAX)
+		return false;
+	(void)snprintf(ret_id, QUEUE_ID_MAX, "%.*s", SPAN_ARG(line));
+	return true;
+}
+
+/* Messages of one directory, `ids` a line each: first those that nobody works on, all at once. */
+static void do_batch(struct action *action, struct span ids, enum queue_dir dir)
+{
+	struct span scheduled, rest = ids;
+	struct htab others = { 0 };
+	bool is_asked = let_go_idle(ids, &scheduled);
+	char id[QUEUE_ID_MAX];
+
+	if (is_asked) {
+		while (next_id(&scheduled, id))
+			(void)htab_put(&others, span_of(id), action);
+		while (next_id(&rest, id))
+			if (htab_get(&others, span_of(id)) == NULL && is_chosen(id, dir) &&
+			    action->act(id, dir))
+				note_done(action, id);
+		give_back("", ids);
+		rest = ids;
+	}
+	while (next_id(&rest, id))
+		if (!is_asked || htab_get(&others, span_of(id)) != NULL)
+			(void)do_in(action, id, dir);
+	htab_done(&others, NULL);
+}
+
 static void do_all(struct action *action)
 {
 	for (int dir = 0; dir < QUEUE_DIR_COUNT; dir++) {
 		struct queue_walk walk = { .stream = NULL };
+		struct buf ids = BUF_INIT(BATCH_BYTES + QUEUE_ID_MAX);
 		char id[QUEUE_ID_MAX];
 
 		if ((dirs_of(action) & IN(dir)) == 0 ||
 		    !queue_walk_start(&walk, &state.dirs, (enum queue_dir)dir))
 			continue;
-		while (queue_walk_next(&walk, id))
-			(void)do_in(action, id, (enum queue_dir)dir);
+		while (queue_walk_next(&walk, id)) {
+			(void)buf_printf(&ids, "%s\n", id);
+			if (ids.length < BATCH_BYTES)
+				continue;
+			do_batch(action, buf_span(&ids), (enum queue_dir)dir);
+			buf_reset(&ids);
+		}
+		do_batch(action, buf_span(&ids), (enum queue_dir)dir);
 		queue_walk_end(&walk);
+		buf_done(&ids);
 	}
 }
 

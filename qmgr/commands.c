@@ -43,6 +43,7 @@ static const struct {
 	{ QUEUE_FLUSH_ONE,    { false, false, true, true, true } },
 	{ QUEUE_SCAN,         { false, false, true, true, true } },
 	{ QUEUE_LET_GO,       { false, false, false, false, true } },
+	{ QUEUE_LET_GO_IDLE,  { false, false, false, false, true } },
 	{ QUEUE_TAKE,         { false, false, false, false, true } },
 	{ QUEUE_LIST_ACTIVE,  { false, false, true, false, true } },
 };
@@ -110,12 +111,31 @@ static void let_go(struct client *client, const char *id)
 	message_progress(message);
 }
 
-/* The message as it is in the queue now, whatever it was before. */
-static void give_back(struct client *client, const char *id)
+static void let_go_idle(struct client *client, struct span ids)
 {
+	struct buf scheduled = BUF_INIT(65536);
+	struct span id;
+
+	while (span_line(&ids, &id)) {
+		if (htab_get(&messages, id) == NULL && queue_id_is_valid(id))
+			(void)htab_put(&client->taken, id, &placeholder);
+		else
+			(void)buf_printf(&scheduled, "%.*s\n", SPAN_ARG(id));
+	}
+	answer(client, QUEUE_DONE, buf_span(&scheduled), false);
+	buf_done(&scheduled);
+}
+
+/* The messages as they are in the queue now, whatever they were before. */
+static void give_back(struct client *client, const char *id, struct span ids)
+{
+	struct span one;
+
 	(void)htab_remove(&client->taken, span_of(id));
 	if (strcmp(client->waits_for, id) == 0)
 		client->waits_for[0] = '\0';
+	while (span_line(&ids, &one))
+		(void)htab_remove(&client->taken, one);
 	scan_incoming();
 	answer(client, QUEUE_DONE, SPAN(""), false);
 }
@@ -151,8 +171,11 @@ static void on_command(struct client *client, const struct msg_queue_command *co
 	case QUEUE_LET_GO:
 		let_go(client, id);
 		return;
+	case QUEUE_LET_GO_IDLE:
+		let_go_idle(client, command->ids);
+		return;
 	case QUEUE_TAKE:
-		give_back(client, id);
+		give_back(client, id, command->ids);
 		return;
 	case QUEUE_LIST_ACTIVE:
 		list_active(client);

@@ -8,7 +8,9 @@ enum queue_verb {
 	QUEUE_FLUSH_ONE,     /* postqueue -i ID */
 	QUEUE_SCAN,          /* look into incoming and deferred again */
 	QUEUE_LET_GO,        /* postsuper: stop with ID, answer when no agent has it */
-	QUEUE_TAKE,          /* postsuper has done: ID may be scheduled again */
+	QUEUE_LET_GO_IDLE,   /* postsuper: the same for those of `ids` that are not scheduled; the
+				answer's text has the others */
+	QUEUE_TAKE,          /* postsuper has done: ID or `ids` may be scheduled again */
 	QUEUE_LIST_ACTIVE,   /* showq: the ids that are scheduled, a line each */
 	QUEUE_FLUSH_SITE,    /* flush(8): the mail for one site: ETRN, postqueue -s */
 	QUEUE_SITE_ADD,      /* flush(8): message ID is deferred for a site */
