@@ -6,7 +6,8 @@
 #   make check-long     the same with a minute of fuzzing for each parser
 #   make fresh          both in a new minimal Debian system of their own
 #   make probe          what a daemon that was taken over can do (as root)
-#   make soak, powercut, faults, diskfull   nothing is lost whatever fails; N= for the length
+#   make soak, powercut, faults, diskfull, quota, readonly, memory, descriptors, processes
+#                       nothing is lost whatever fails; N= for the length
 #   make unit, style, fuzz (T=seconds), fuzz-replay, conformance (ARGS="test_smtpd.py -k bdat")
 #   make attack         hostile peers and users (ARGS as above)
 #   make install        into $(DESTDIR)$(prefix); make users makes the accounts
@@ -69,7 +70,7 @@ extra_postern := master/config.c
 extra_postalias := $(filter-out %/postmap.c,$(wildcard commands/postmap/*.c))
 objects_of = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
-LIBS_BASE := -lpcre2-8 -licuuc -lseccomp
+LIBS_BASE := -lpcre2-8 -licuuc
 LIBS_TABLES := -ldb-5.3 -llmdb -lcdb
 LIBS_proxymap := $(LIBS_TABLES)
 LIBS_postmap := $(LIBS_TABLES)
@@ -197,6 +198,7 @@ fresh:
 	@build-aux/fresh
 
 # What each N is: messages, messages, faults (0: all), rounds.
+.PHONY: soak powercut faults diskfull quota readonly memory descriptors processes
 soak: all
 	@MAKE='$(MAKE)' SAN=$(SAN) CC='$(CC)' tests/fault/run soak --n $(or $(N),10000) $(ARGS)
 
@@ -210,6 +212,11 @@ faults: all
 
 diskfull: all
 	@MAKE='$(MAKE)' SAN=$(SAN) CC='$(CC)' tests/fault/run diskfull --n $(or $(N),20) $(ARGS)
+
+# Each with its N: rounds, rounds, faults, faults, faults.
+quota readonly memory descriptors processes: N_DEFAULT = $(if $(filter quota readonly,$@),10,100)
+quota readonly memory descriptors processes: all $(UNIT_TESTS)
+	@MAKE='$(MAKE)' SAN=$(SAN) CC='$(CC)' tests/fault/run $@ --n $(or $(N),$(N_DEFAULT)) $(ARGS)
 
 conformance: all
 	@MAKE='$(MAKE)' SAN=$(SAN) CC='$(CC)' tests/conformance/installed $(ARGS)
