@@ -52,7 +52,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.myhostname = SPAN("l"), .mydomain = SPAN("d"), .myorigin = SPAN("o"),
 		.empty_address_recipient = SPAN("MAILER-DAEMON"), .ext = { SPAN("+-"), true },
 		.append_at_myorigin = true, .local_transport = SPAN("local"),
-		.default_transport = SPAN("smtp"),
+		.default_transport = SPAN("smtp"), .virtual_transport = SPAN("virtual"),
+		.relay_transport = SPAN("relay"),
 	};
 	struct span address = { (const char *)data + 1, size - 1 };
 	struct buf full = BUF_INIT(1 << 20);
