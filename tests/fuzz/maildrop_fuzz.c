@@ -36,7 +36,7 @@ static void write_and_read(const uint8_t *data, size_t size)
 			abort();
 		maildrop_read_end(&reader);
 	} else {
-		(void)maildrop_write_end(&writer);
+		(void)!maildrop_write_end(&writer);
 	}
 	buf_done(&records);
 	(void)close(fd);

@@ -79,7 +79,7 @@ static bool take(void *context UNUSED, struct span bytes)
 /* As an agent delivers it. */
 static void copy_out(int fd)
 {
-	static const struct message_format formats[] = {
+	const struct message_format formats[] = {
 		{ .flags = MESSAGE_QUOTE_FROM | MESSAGE_BLANK_END, .from_line = SPAN("From x"),
 		  .prefix = SPAN("A: b\n") },
 		{ .flags = 0, .eol = SPAN("\r\n") },
@@ -87,8 +87,8 @@ static void copy_out(int fd)
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
 	for (size_t i = 0; i < ARRAY_LEN(formats); i++) {
-		(void)message_copy(fd, &formats[i], take, NULL);
-		(void)message_copy(fd, &formats[i], message_to_fd, &null);
+		(void)!message_copy(fd, &formats[i], take, NULL);
+		(void)!message_copy(fd, &formats[i], message_to_fd, &null);
 	}
 	(void)close(null);
 }
