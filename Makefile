@@ -6,8 +6,10 @@
 #   make check-long     the same with a minute of fuzzing for each parser
 #   make fresh          both in a new minimal Debian system of their own
 #   make probe          what a daemon that was taken over can do (as root)
-#   make soak, powercut, faults, diskfull   nothing is lost whatever fails; N= for the length
-#   make unit, style, fuzz (T=seconds), fuzz-replay, conformance (ARGS="test_smtpd.py -k bdat")
+#   make soak, powercut, faults, diskfull, quota, readonly, memory, descriptors, processes
+#                       nothing is lost whatever fails; N= for the length
+#   make unit, style, fuzz (T=seconds), fuzz-replay, fuzz-coverage, fuzz-sessions
+#   make conformance (ARGS="test_smtpd.py -k bdat")
 #   make attack         hostile peers and users (ARGS as above)
 #   make install        into $(DESTDIR)$(prefix); make users makes the accounts
 #
@@ -69,7 +71,7 @@ extra_postern := master/config.c
 extra_postalias := $(filter-out %/postmap.c,$(wildcard commands/postmap/*.c))
 objects_of = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
-LIBS_BASE := -lpcre2-8 -licuuc -lseccomp
+LIBS_BASE := -lpcre2-8 -licuuc
 LIBS_TABLES := -ldb-5.3 -llmdb -lcdb
 LIBS_proxymap := $(LIBS_TABLES)
 LIBS_postmap := $(LIBS_TABLES)
@@ -83,7 +85,8 @@ LIBRARY := $(BUILD)/libpostern.a
 MADE_PAGES := build/man/man5/postconf.5 $(patsubst %,build/%,$(wildcard man/man8/*.8))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
 
-.PHONY: all bench clean unit style fuzz fuzz-replay check check-long fresh conformance attack \
+.PHONY: all bench clean unit style fuzz fuzz-replay fuzz-coverage fuzz-sessions \
+	fuzz-merge check check-long fresh conformance attack \
 	probe demo demo-stop install users
 all: $(PROGRAMS) $(MADE_PAGES)
 
@@ -111,6 +114,7 @@ $(foreach p,$(DAEMONS) $(COMMANDS),$(eval $(call program_rule,$(p))))
 # Sources of a program that its unit test or fuzz target takes in: all but the one with main().
 extra_cleanup_test := $(filter-out cleanup/cleanup.c,$(wildcard cleanup/*.c))
 extra_cleanup_fuzz := $(extra_cleanup_test)
+extra_log_record_fuzz := services/postlogd/record.c
 extra_smtp_test := $(filter-out smtp/smtp.c,$(wildcard smtp/*.c))
 
 .SECONDEXPANSION:
@@ -179,6 +183,35 @@ $(BUILD)/replay/%: $(BUILD)/tests/fuzz/%_fuzz.o $(BUILD)/tests/fuzz/replay.o \
 .SECONDARY: $(patsubst %,build/fuzz/tests/fuzz/%_fuzz.o,$(FUZZ_NAMES)) \
 	$(patsubst %,$(BUILD)/tests/fuzz/%_fuzz.o,$(FUZZ_NAMES)) $(BUILD)/tests/fuzz/replay.o
 
+# Line coverage of the parsers by the corpora; build/cov/lines has it line by line.
+build/cov/%.o: %.c
+	@mkdir -p $(@D)
+	@$(FUZZ_CC) $(filter-out $(FORTIFY),$(CPPFLAGS_ALL)) -g -MMD -MP -fprofile-instr-generate \
+		-fcoverage-mapping -c -o $@ $<
+
+cov_objects_of = $(patsubst %.c,build/cov/%.o,$(1))
+build/cov/libpostern.a: $(call cov_objects_of,$(LIB_SOURCES))
+	@rm -f $@
+	@ar rcs $@ $^
+
+build/cov/bin/%: build/cov/tests/fuzz/%_fuzz.o build/cov/tests/fuzz/replay.o \
+		$$(call cov_objects_of,$$(extra_$$*_fuzz)) build/cov/libpostern.a
+	@mkdir -p $(@D)
+	@$(FUZZ_CC) -fprofile-instr-generate -o $@ $^ $(LIBS_TABLES) $(LIBS_BASE)
+
+.SECONDARY: $(patsubst %,build/cov/tests/fuzz/%_fuzz.o,$(FUZZ_NAMES)) build/cov/tests/fuzz/replay.o
+
+fuzz-coverage: $(addprefix build/cov/bin/,$(FUZZ_NAMES))
+	tests/fuzz/coverage $^
+
+# Random SMTP sessions against a model, N seconds.
+fuzz-sessions: all
+	@MAKE='$(MAKE)' SAN=$(SAN) CC='$(CC)' tests/fuzz/sessions --seconds $(or $(N),60) $(ARGS)
+
+# What "make fuzz" found, as small corpora in git.
+fuzz-merge: $(addprefix build/fuzz/bin/,$(FUZZ_NAMES))
+	tests/fuzz/merge $^
+
 fuzz: $(addprefix build/fuzz/bin/,$(FUZZ_NAMES))
 	tests/fuzz/run $(T) $^
 
@@ -197,6 +230,7 @@ fresh:
 	@build-aux/fresh
 
 # What each N is: messages, messages, faults (0: all), rounds.
+.PHONY: soak powercut faults diskfull quota readonly memory descriptors processes
 soak: all
 	@MAKE='$(MAKE)' SAN=$(SAN) CC='$(CC)' tests/fault/run soak --n $(or $(N),10000) $(ARGS)
 
@@ -210,6 +244,11 @@ faults: all
 
 diskfull: all
 	@MAKE='$(MAKE)' SAN=$(SAN) CC='$(CC)' tests/fault/run diskfull --n $(or $(N),20) $(ARGS)
+
+# Each with its N: rounds, rounds, faults, faults, faults.
+quota readonly memory descriptors processes: N_DEFAULT = $(if $(filter quota readonly,$@),10,100)
+quota readonly memory descriptors processes: all $(UNIT_TESTS)
+	@MAKE='$(MAKE)' SAN=$(SAN) CC='$(CC)' tests/fault/run $@ --n $(or $(N),$(N_DEFAULT)) $(ARGS)
 
 conformance: all
 	@MAKE='$(MAKE)' SAN=$(SAN) CC='$(CC)' tests/conformance/installed $(ARGS)
@@ -273,4 +312,4 @@ style:
 clean:
 	rm -rf build
 
--include $(shell find $(BUILD) build/fuzz -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) build/fuzz build/cov -name '*.d' 2>/dev/null)

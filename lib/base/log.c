@@ -19,8 +19,9 @@ static struct {
 	int level;
 	log_copy_fn *copy;
 	void (*on_fatal)(void);
+	int fatal_status;
 	bool is_dying;
-} logger = { .tag = "postfix", .fd = -1 };
+} logger = { .tag = "postfix", .fd = -1, .fatal_status = 1 };
 
 void log_open(const char *tag, int fd)
 {
@@ -51,6 +52,11 @@ int log_verbosity(void)
 void log_on_fatal(void (*hook)(void))
 {
 	logger.on_fatal = hook;
+}
+
+void log_fatal_status(int status)
+{
+	logger.fatal_status = status;
 }
 
 const char *log_severity_prefix(enum log_severity severity)
@@ -149,7 +155,7 @@ void fatal(const char *format, ...)
 		logger.is_dying = true;
 		logger.on_fatal();
 	}
-	_exit(1);
+	_exit(logger.fatal_status);
 }
 
 void panic(const char *format, ...)

@@ -43,12 +43,14 @@ void log_error(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /*
  * fatal(): the environment is broken (no memory, bad configuration, broken queue folder). Logs
- * and exits with 1, after the hook that log_on_fatal() set (a session daemon answers 421 there).
+ * and exits with 1, or what log_fatal_status() set, after the hook that log_on_fatal() set: a
+ * session daemon answers 421 there, and who writes a file takes away what is unfinished.
  * panic(): a bug of ours; logs and aborts. Never reachable from remote input.
  */
 NORETURN void fatal(const char *format, ...) PRINTF_LIKE(1, 2);
 NORETURN void panic(const char *format, ...) PRINTF_LIKE(1, 2);
 void log_on_fatal(void (*hook)(void));
+void log_fatal_status(int status);
 
 /*
  * Remote text made fit for a log line: bytes that are not printable ASCII or well-formed UTF-8

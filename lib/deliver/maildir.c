@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "deliver/act.h"
 
@@ -70,6 +71,18 @@ static void clean_hostname(const char *hostname, char *ret, size_t size)
 			*p = '_';
 }
 
+/* The file in tmp/ while it is written: what fatal() must not leave. A process delivers once at a
+ * time. */
+static struct {
+	int tmp;
+	const char *name;
+} unfinished;
+
+static void remove_unfinished(void)
+{
+	(void)unlinkat(unfinished.tmp, unfinished.name, 0);
+}
+
 /* Writes the message into a new file in tmp/. The descriptor, or -1 with ret_act set. */
 static int write_tmp(int tmp, const char *name, int queue_fd, const struct message_format *format,
 		     struct act *act)
@@ -81,7 +94,11 @@ static int write_tmp(int tmp, const char *name, int queue_fd, const struct messa
 		act_fail(act, act_status_of(errno), errno, "create maildir file tmp/%s", name);
 		return -1;
 	}
+	unfinished.tmp = tmp;
+	unfinished.name = name;
+	log_on_fatal(remove_unfinished);
 	status = message_copy(queue_fd, format, message_to_fd, &fd);
+	log_on_fatal(NULL);
 	if (status != MESSAGE_OK)
 		act_copy_failed(act, status, "message");
 	else if (fsync(fd) < 0)

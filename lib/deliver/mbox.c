@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "deliver/act.h"
 
@@ -22,6 +23,7 @@ struct mbox {
 	int fd;
 	bool is_new;
 	bool is_regular;
+	bool is_writing;
 	off_t start; /* length before */
 	char *dotlock; /* path, when we made it */
 	struct act *act;
@@ -199,10 +201,23 @@ static void flush_directory(const struct mbox_target *target)
 	(void)close(fd);
 }
 
+/* What fatal() must give back: the lock file, and the mailbox as it was. */
+static const struct mbox *unfinished;
+
+static void give_back(void)
+{
+	if (unfinished->is_writing && unfinished->is_regular)
+		(void)!ftruncate(unfinished->fd, unfinished->start);
+	if (unfinished->dotlock != NULL)
+		(void)unlinkat(unfinished->target->dir_fd, unfinished->dotlock, 0);
+}
+
 static void append(struct mbox *mbox, int queue_fd, const struct message_format *format)
 {
-	enum message_status status = message_copy(queue_fd, format, message_to_fd, &mbox->fd);
+	enum message_status status;
 
+	mbox->is_writing = true;
+	status = message_copy(queue_fd, format, message_to_fd, &mbox->fd);
 	if (status != MESSAGE_OK)
 		act_copy_failed(mbox->act, status, "message");
 	else if (mbox->is_regular && fsync(mbox->fd) < 0)
@@ -220,8 +235,11 @@ void mbox_append(const struct mbox_target *target, int queue_fd,
 {
 	struct mbox mbox = { .target = target, .fd = -1, .act = ret };
 
+	unfinished = &mbox;
+	log_on_fatal(give_back);
 	if (prepare(&mbox))
 		append(&mbox, queue_fd, format);
+	log_on_fatal(NULL);
 	if (mbox.fd >= 0)
 		(void)close(mbox.fd);
 	if (mbox.dotlock != NULL)

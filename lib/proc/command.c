@@ -80,13 +80,6 @@ void command_clean_environment(void)
 	}
 }
 
-static int exit_status = 1;
-
-static void exit_with_status(void)
-{
-	_exit(exit_status);
-}
-
 void command_fatal(int status, const char *format, ...)
 {
 	struct buf text = BUF_INIT(LOG_LINE_MAX);
@@ -95,8 +88,7 @@ void command_fatal(int status, const char *format, ...)
 	va_start(args, format);
 	(void)buf_vprintf(&text, format, args);
 	va_end(args);
-	exit_status = status;
-	log_on_fatal(exit_with_status);
+	log_fatal_status(status);
 	fatal("%s", buf_str(&text));
 }
 

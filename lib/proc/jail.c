@@ -9,11 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pwd.h>
-#include <seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -27,17 +25,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define HAS_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAS_SANITIZER 1
-#endif
-#endif
-#ifndef HAS_SANITIZER
-#define HAS_SANITIZER 0
-#endif
+#include "proc/filter.h"
 
 static const struct {
 	const char *program;
@@ -66,122 +54,105 @@ const struct jail *jail_find(const char *program)
 	return NULL;
 }
 
-/* What every process needs on what it has open. */
-static const int calls_base[] = {
-	SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(pread64),
-	SCMP_SYS(pwrite64), SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(lseek), SCMP_SYS(fcntl),
-	SCMP_SYS(dup), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(epoll_create1),
-	SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(eventfd2),
-	SCMP_SYS(pipe2), SCMP_SYS(sendmsg), SCMP_SYS(recvmsg), SCMP_SYS(sendto),
-	SCMP_SYS(recvfrom), SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg), SCMP_SYS(sendfile),
-	SCMP_SYS(accept4), SCMP_SYS(shutdown), SCMP_SYS(getsockopt), SCMP_SYS(setsockopt),
-	SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(clock_gettime),
-	SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday), SCMP_SYS(time),
-	SCMP_SYS(futex), SCMP_SYS(brk), SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise),
-	SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(getpid), SCMP_SYS(getppid),
-	SCMP_SYS(gettid), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid),
-	SCMP_SYS(getegid), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack), SCMP_SYS(signalfd4),
-	SCMP_SYS(restart_syscall), SCMP_SYS(sched_yield), SCMP_SYS(getrandom),
-	SCMP_SYS(getrlimit), SCMP_SYS(setrlimit), SCMP_SYS(getrusage), SCMP_SYS(set_robust_list),
-	SCMP_SYS(rseq), SCMP_SYS(sysinfo), SCMP_SYS(uname), SCMP_SYS(membarrier), SCMP_SYS(fstatfs),
+/* What every process needs on what it has open. Old calls are missing on newer architectures. */
+static const long calls_base[] = {
+	SYS_read, SYS_readv, SYS_write, SYS_writev, SYS_pread64, SYS_pwrite64, SYS_close,
+	SYS_fstat, SYS_lseek, SYS_fcntl, SYS_dup, SYS_ppoll, SYS_epoll_create1, SYS_epoll_ctl,
+	SYS_epoll_pwait, SYS_eventfd2, SYS_pipe2, SYS_sendmsg, SYS_recvmsg, SYS_sendto,
+	SYS_recvfrom, SYS_sendmmsg, SYS_recvmmsg, SYS_sendfile, SYS_accept4, SYS_shutdown,
+	SYS_getsockopt, SYS_setsockopt, SYS_getsockname, SYS_getpeername, SYS_clock_gettime,
+	SYS_clock_nanosleep, SYS_nanosleep, SYS_gettimeofday, SYS_futex, SYS_brk, SYS_munmap,
+	SYS_mremap, SYS_madvise, SYS_exit, SYS_exit_group, SYS_getpid, SYS_getppid, SYS_gettid,
+	SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_rt_sigaction, SYS_rt_sigprocmask,
+	SYS_rt_sigreturn, SYS_sigaltstack, SYS_signalfd4, SYS_restart_syscall, SYS_sched_yield,
+	SYS_getrandom, SYS_setrlimit, SYS_getrusage, SYS_set_robust_list, SYS_rseq, SYS_sysinfo,
+	SYS_uname, SYS_membarrier, SYS_fstatfs,
+#ifdef SYS_poll
+	SYS_poll, SYS_epoll_wait, SYS_time, SYS_getrlimit,
+#endif
 };
 
-static const int calls_files[] = {
-	SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(newfstatat),
-	SCMP_SYS(statx), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
-	SCMP_SYS(rename), SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(link),
-	SCMP_SYS(linkat), SCMP_SYS(unlink), SCMP_SYS(unlinkat), SCMP_SYS(mkdir),
-	SCMP_SYS(mkdirat), SCMP_SYS(rmdir), SCMP_SYS(getdents64), SCMP_SYS(readlink),
-	SCMP_SYS(readlinkat), SCMP_SYS(flock), SCMP_SYS(fsync), SCMP_SYS(fdatasync),
-	SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(fchmod), SCMP_SYS(fchmodat),
-	SCMP_SYS(fchown), SCMP_SYS(fchownat), SCMP_SYS(utimensat), SCMP_SYS(umask),
-	SCMP_SYS(getcwd), SCMP_SYS(chdir), SCMP_SYS(fchdir), SCMP_SYS(statfs), SCMP_SYS(fadvise64),
+static const long calls_files[] = {
+	SYS_openat, SYS_newfstatat, SYS_statx, SYS_faccessat, SYS_faccessat2, SYS_renameat2,
+	SYS_linkat, SYS_unlinkat, SYS_mkdirat, SYS_getdents64, SYS_readlinkat, SYS_flock,
+	SYS_fsync, SYS_fdatasync, SYS_ftruncate, SYS_fallocate, SYS_fchmod, SYS_fchmodat,
+	SYS_fchown, SYS_fchownat, SYS_utimensat, SYS_umask, SYS_getcwd, SYS_chdir, SYS_fchdir,
+	SYS_statfs, SYS_fadvise64,
+#ifdef SYS_open
+	SYS_open, SYS_stat, SYS_lstat, SYS_access, SYS_rename, SYS_renameat, SYS_link,
+	SYS_unlink, SYS_mkdir, SYS_rmdir, SYS_readlink,
+#endif
 };
 
-static void allow(scmp_filter_ctx filter, const int *calls, size_t count)
+static void allow(struct call_filter *filter, const long *calls, size_t count)
 {
-	for (size_t i = 0; i < count; i++) {
-		int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
-
-		if (error < 0 && error != -EDOM)
-			fatal("seccomp: rule %d: %s", calls[i], strerror(-error));
-	}
+	for (size_t i = 0; i < count; i++)
+		filter_allow(filter, calls[i]);
 }
 
-static void allow_socket(scmp_filter_ctx filter, int family)
+static void allow_socket(struct call_filter *filter, unsigned family)
 {
-	(void)seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-			       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)family, 0));
+	filter_allow_if(filter, SYS_socket, 0, UINT32_MAX, family);
 }
 
 /* fstat(3) is made of this call; it looks at a descriptor, not at a name. */
-static void allow_fstat(scmp_filter_ctx filter)
+static void allow_fstat(struct call_filter *filter)
 {
-	(void)seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), 1,
-			       SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH, 0));
+	filter_allow_if(filter, SYS_newfstatat, 3, UINT32_MAX, AT_EMPTY_PATH);
 }
 
 /* Memory may be writable or executable, never both, and nothing becomes executable. */
-static void allow_memory(scmp_filter_ctx filter)
+static void allow_memory(struct call_filter *filter)
 {
-	(void)seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-			       SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-	(void)seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-			       SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+	filter_allow_if(filter, SYS_mmap, 2, PROT_EXEC, 0);
+	filter_allow_if(filter, SYS_mprotect, 2, PROT_EXEC, 0);
 }
 
 /* Calls that may be about this process, and not about another. */
-static void allow_own(scmp_filter_ctx filter, const struct jail *jail)
+static void allow_own(struct call_filter *filter, const struct jail *jail)
 {
-	(void)seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
-			       SCMP_A0(SCMP_CMP_EQ, 0, 0));
+	filter_allow_if(filter, SYS_prlimit64, 0, UINT32_MAX, 0);
 	/* abort() and raise(). Workers inherit this filter: jail_worker() has their number. */
 	if ((jail->calls & JAIL_FORK) != 0)
-		(void)seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 0);
+		filter_allow(filter, SYS_tgkill);
 	else
-		(void)seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-				       SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0));
+		filter_allow_if(filter, SYS_tgkill, 0, UINT32_MAX, (uint32_t)getpid());
 }
 
 static void filter_calls(const struct jail *jail)
 {
 	/* seccomp: jail_worker() adds a filter, and none was ever taken away. */
-	static const int calls_fork[] = { SCMP_SYS(clone), SCMP_SYS(clone3), SCMP_SYS(fork),
-					  SCMP_SYS(wait4), SCMP_SYS(waitid), SCMP_SYS(seccomp) };
-	static const int calls_connect[] = { SCMP_SYS(connect) };
-	static const int calls_bind[] = { SCMP_SYS(bind) };
-	scmp_filter_ctx filter;
-	int error;
+	static const long calls_fork[] = {
+		SYS_clone, SYS_clone3, SYS_wait4, SYS_waitid, SYS_seccomp,
+#ifdef SYS_fork
+		SYS_fork,
+#endif
+	};
+	struct call_filter filter;
 
 	if (HAS_SANITIZER)
 		return;
 	/* Refused calls fail with EPERM: a library that probes goes on, an intruder gets nothing. */
-	filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	if (filter == NULL)
-		fatal("seccomp: out of memory");
-	(void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	allow(filter, calls_base, ARRAY_LEN(calls_base));
-	allow_memory(filter);
-	allow_fstat(filter);
-	allow_own(filter, jail);
+	filter_start(&filter);
+	allow(&filter, calls_base, ARRAY_LEN(calls_base));
+	allow_memory(&filter);
+	allow_fstat(&filter);
+	allow_own(&filter, jail);
 	if ((jail->calls & JAIL_FILES) != 0)
-		allow(filter, calls_files, ARRAY_LEN(calls_files));
+		allow(&filter, calls_files, ARRAY_LEN(calls_files));
 	if ((jail->calls & JAIL_FORK) != 0)
-		allow(filter, calls_fork, ARRAY_LEN(calls_fork));
+		allow(&filter, calls_fork, ARRAY_LEN(calls_fork));
 	if ((jail->calls & (JAIL_UNIX | JAIL_INET)) != 0)
-		allow(filter, calls_connect, ARRAY_LEN(calls_connect));
+		filter_allow(&filter, SYS_connect);
 	if ((jail->calls & JAIL_UNIX) != 0)
-		allow_socket(filter, AF_UNIX);
+		allow_socket(&filter, AF_UNIX);
 	if ((jail->calls & JAIL_INET) != 0) {
-		allow_socket(filter, AF_INET);
-		allow_socket(filter, AF_INET6);
-		allow(filter, calls_bind, ARRAY_LEN(calls_bind));
+		allow_socket(&filter, AF_INET);
+		allow_socket(&filter, AF_INET6);
+		filter_allow(&filter, SYS_bind);
 	}
-	error = seccomp_load(filter);
-	if (error < 0)
-		fatal("seccomp: %s", strerror(-error));
-	seccomp_release(filter);
+	if (!filter_load(&filter))
+		fatal("seccomp: %s", strerror(errno));
 }
 
 /*
@@ -272,8 +243,8 @@ enum {
 #define BPF_REFUSE_CALL(call) BPF_EQUALS(SYS_##call, 0, 1), BPF_REFUSE
 
 /*
- * A few instructions instead of libseccomp, since this runs for each worker. That the numbers are
- * those of this architecture is what the template's filter has seen to.
+ * Only what is refused, since this runs for each worker. That the numbers are those of this
+ * architecture is what the template's filter has seen to.
  */
 void jail_worker(const struct jail *jail)
 {

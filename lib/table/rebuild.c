@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 
 bool table_lock(int fd, int operation)
@@ -74,11 +75,22 @@ static bool make_temp(struct rebuild *rebuild, const struct stat *old)
 				  settings->new_file_mode);
 }
 
+/* What fatal() must not leave: a process makes one table at a time. */
+static const struct rebuild *unfinished;
+
+static void remove_unfinished(void)
+{
+	if (unfinished->temp != NULL)
+		(void)unlink(unfinished->temp);
+}
+
 bool rebuild_begin(struct rebuild *rebuild, const char *path, struct buf *ret_error)
 {
 	struct stat old;
 
 	*rebuild = (struct rebuild){ .path = mem_dup_str(path), .fd = -1, .lock_fd = -1 };
+	unfinished = rebuild;
+	log_on_fatal(remove_unfinished);
 	if (lock_old_file(rebuild, &old) && make_temp(rebuild, &old))
 		return true;
 	buf_reset(ret_error);
@@ -127,6 +139,7 @@ void rebuild_end(struct rebuild *rebuild)
 {
 	if (rebuild->path == NULL)
 		return;
+	log_on_fatal(NULL);
 	if (rebuild->temp != NULL)
 		(void)unlink(rebuild->temp);
 	if (rebuild->fd >= 0)

@@ -33,6 +33,9 @@ def need_images(name: str) -> None:
 class FileSystem:
     """An ext4 image, with directories of it mounted where they belong."""
 
+    kind = "ext4"
+    options = "loop,errors=remount-ro"
+
     def __init__(
         self, name: str, places: dict[str, Path], size: int = 600_000_000, inodes: int = 0
     ) -> None:
@@ -40,19 +43,32 @@ class FileSystem:
         self.top = TMP / f"{name}.mount"
         self.places = places
         self.top.mkdir()
+        self.make(size, inodes)
+        self.mount(is_new=True)
+
+    def make(self, size: int, inodes: int) -> None:
+        """The image."""
         with self.image.open("wb") as file:
             file.truncate(size)
         few = ["-N", str(inodes)] if inodes else []
         run("mkfs.ext4", "-q", "-F", "-m", "0", *few, self.image)
-        self.mount(is_new=True)
+
+    def fill(self, name: str, place: Path) -> None:
+        """What a place holds now."""
+        run("cp", "-a", place, self.top / name)
 
     def mount(self, is_new: bool = False) -> None:
         """Mounts it; a new one first gets what the places hold now."""
-        run("mount", "-o", "loop,errors=remount-ro", self.image, self.top)
+        run("mount", "-t", self.kind, "-o", self.options, self.image, self.top)
         for name, place in self.places.items():
             if is_new:
-                run("cp", "-a", place, self.top / name)
+                self.fill(name, place)
             run("mount", "--bind", self.top / name, place)
+
+    def set_writable(self, is_writable: bool) -> None:
+        """As mounted, for all who use it now as well."""
+        for place in self.places.values():
+            run("mount", "-o", f"remount,bind,{'rw' if is_writable else 'ro'}", place)
 
     def unmount(self) -> None:
         """Unmounts it, once what used it has ended: a killed process takes a moment to go."""

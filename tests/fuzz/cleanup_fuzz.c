@@ -28,7 +28,11 @@ static void start(void)
 	if (mkdtemp(path) == NULL || chdir(path) < 0 || mkdir("incoming", 0700) < 0 ||
 	    mkdir("hold", 0700) < 0 ||
 	    !conf_load_text(SPAN("myhostname = mail.example.test\nstrict_8bitmime = yes\n"
-				 "header_checks = inline:{x=y}\nheader_size_limit = 100\n")))
+				 "header_checks = inline:{x=y}\nheader_size_limit = 100\n"
+				 "message_strip_characters = \\1\\002\nmessage_size_limit = 3000\n"
+				 "message_reject_characters = \\0\n"
+				 "body_checks = pcre:{{/^p/ PREPEND q}, {/^r/ REPLACE s}, {/^i/ IGNORE}}\n"
+				 "mime_header_checks = pcre:{{/^Content-X/ REPLACE X: y}}\n")))
 		abort();
 	free(path);
 	content_prepare();
@@ -44,6 +48,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct submitter submitter = { "pickup", ~0u, ~0u, true };
 	struct msg_envelope envelope = { .rewrite_context = SPAN("local") };
+	struct msg_envelope named = { .rewrite_context = SPAN("local"), .sender = SPAN("a@b"),
+				      .full_name = { (const char *)data, size < 30 ? size : 30 } };
 	struct msg_rcpt rcpt = { .address = SPAN("bob") };
 	struct span rest = { (const char *)data, size };
 	size_t step;
@@ -56,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	rest = span_from(rest, 1);
 	(void)snprintf(message.id, sizeof(message.id), "0123456789ABCDEF");
 	message.submitter = &submitter;
-	message_open(&message, &envelope, data[0] < 0x80 ? SUBMIT_NO_HEADER_BODY_CHECKS : 0);
+	message_open(&message, (data[0] & 0x40) != 0 ? &named : &envelope, data[0] < 0x80 ? SUBMIT_NO_HEADER_BODY_CHECKS : 0);
 	expand_rcpt(&message, &rcpt);
 	for (; rest.n > 0; rest = span_from(rest, step))
 		message_add_data(&message, span_first(rest, step));

@@ -13,6 +13,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 1)
 		return 0;
+
+	struct buf query = BUF_INIT(4096);
+
+	(void)!dns_wire_question(&query, (struct span){ (const char *)data + 1, size - 1 },
+				 types[data[0] % ARRAY_LEN(types)], 7);
+	buf_done(&query);
 	dns_reply_init(&reply);
 	if (dns_reply_parse((struct span){ (const char *)data + 1, size - 1 }, SPAN("a.test"),
 			    types[data[0] % ARRAY_LEN(types)], &reply)) {

@@ -28,6 +28,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 						      : match_name(match, NULL, name);
 		if (result == MATCH_PENDING)
 			abort();
+		if (match != NULL) {
+			(void)match_is_empty(match);
+			(void)match_has_changed(match);
+			(void)match_error(match);
+		}
 		match_close(match);
 	}
 	buf_done(&error);

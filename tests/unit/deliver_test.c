@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* lib/deliver: times, destinations, mailbox text, $name, mailbox files, Maildirs, commands. */
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -318,6 +322,94 @@ static void test_maildir(void)
 	act_done(&act);
 }
 
+/* ---- memory that runs out ---- */
+
+enum { HEAD_BYTES = 4 << 20, TEXT_BYTES = 100 << 10 };
+
+/* A message whose head needs more memory than there is in a moment. */
+static int make_large_message(void)
+{
+	struct queue_writer writer = { .fd = -1 };
+	struct msg_envelope envelope = { .sender = SPAN("a@b.test") };
+	char *head = mem_resize(NULL, HEAD_BYTES);
+
+	memset(head, 'x', HEAD_BYTES);
+	CHECK(queue_write_open(&writer, dir_fd, "large"));
+	queue_write_head(&writer, (struct span){ head, HEAD_BYTES });
+	queue_write_envelope(&writer, &envelope);
+	CHECK_INT(queue_write_commit(&writer), 0);
+	buf_done(&writer.pending);
+	free(head);
+	return openat(dir_fd, "large", O_RDONLY | O_CLOEXEC);
+}
+
+/* From here on there is no more than about a megabyte, which this process has already. */
+static void use_up_memory(void)
+{
+	struct rlimit none = { 1, 1 };
+	char *some;
+
+	(void)mallopt(M_MMAP_THRESHOLD, 2 << 20);
+	(void)mallopt(M_TRIM_THRESHOLD, 16 << 20);
+	some = mem_resize(NULL, 1 << 20);
+	memset(some, 1, 1 << 20);
+	free(some);
+	(void)setrlimit(RLIMIT_AS, &none);
+}
+
+/* What is written before the head, so that some of the message is there when memory runs out. */
+static void deliver_without_memory(int large, const char *mailbox, struct span prefix)
+{
+	struct message_format format = { .from_line = SPAN("From a@b.test  now"), .prefix = prefix };
+	struct mbox_target target = { .dir_fd = dir_fd, .path = mailbox, .locks = MBOX_DOTLOCK,
+				      .new_group = (gid_t)-1 };
+	struct act act;
+	pid_t pid = fork();
+	int status = 0;
+
+	if (pid == 0) {
+		act_init(&act);
+		(void)close(STDERR_FILENO);
+		use_up_memory();
+		if (mailbox[strlen(mailbox) - 1] == '/')
+			maildir_add(dir_fd, mailbox, "host", large, &format, &act);
+		else
+			mbox_append(&target, large, &format, &act);
+		_exit(0);
+	}
+	CHECK(pid > 0 && waitpid(pid, &status, 0) == pid);
+	CHECK_INT(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 1);
+}
+
+/* Nothing of the message stays, and no lock. */
+static void test_memory(void)
+{
+	char *text = mem_resize(NULL, TEXT_BYTES);
+	struct span prefix = { text, TEXT_BYTES };
+	struct stat before, after;
+	struct dirent *entry;
+	int large = make_large_message(), count = 0;
+	DIR *tmp;
+
+	memset(text, 'y', TEXT_BYTES);
+	CHECK_INT(fstatat(dir_fd, "mbox", &before, 0), 0);
+	deliver_without_memory(large, "mbox", prefix);
+	CHECK_INT(fstatat(dir_fd, "mbox", &after, 0), 0);
+	CHECK_INT(after.st_size, before.st_size);
+	CHECK_INT(fstatat(dir_fd, "mbox.lock", &after, 0), -1);
+
+	deliver_without_memory(large, "a/b/Maildir/", prefix);
+	tmp = fdopendir(openat(dir_fd, "a/b/Maildir/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	CHECK(tmp != NULL);
+	while (tmp != NULL && (entry = readdir(tmp)) != NULL)
+		count += entry->d_name[0] != '.';
+	CHECK_INT(count, 0);
+	if (tmp != NULL)
+		(void)closedir(tmp);
+	(void)close(large);
+	free(text);
+}
+
 static void test_command(void)
 {
 	static const struct {
@@ -375,6 +467,8 @@ int main(void)
 	TEST(mbox);
 	TEST(damaged);
 	TEST(maildir);
+	if (!HAS_SANITIZER)
+		TEST(memory);
 	TEST(command);
 	TEST(remove);
 	return test_end();
