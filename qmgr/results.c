@@ -244,7 +244,10 @@ void results_take(struct connection *connection, const struct msg_deliver_result
 	entry->connection = NULL;
 	connection->entry = NULL;
 	end_delivery(entry);
-	/* Not before: until then the agent is the one that knows. An agent that has gone has said it. */
-	(void)!IPC_SEND(&connection->channel, deliver_taken, &taken, -1, clock_in_ms(0));
-	connection_release(connection);
+	/* Not before: until then the agent is the one that knows. */
+	if (IPC_SEND(&connection->channel, deliver_taken, &taken, -1, clock_in_ms(0)) == IPC_OK)
+		connection_release(connection);
+	else
+		/* An agent that lives sees the end, and says its result once more. */
+		connection_close(connection);
 }

@@ -162,8 +162,10 @@ static void take_connection(int fd, const char *client)
 	uint64_t one = 1;
 
 	atomic_store(&worker.slot->is_busy, true);
-	if (atomic_fetch_sub(&scoreboard->idle, 1) == 1)
-		(void)!write(template.nobody_idle.fd, &one, sizeof(one));
+	/* A template that does not hear of it leaves the next client waiting; that we ended it sees. */
+	if (atomic_fetch_sub(&scoreboard->idle, 1) == 1 &&
+	    write(template.nobody_idle.fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		fatal("wake the template: %s", strerror(errno));
 	template.program->serve(fd, client);
 	atomic_store(&worker.slot->is_busy, false);
 	atomic_fetch_add(&scoreboard->idle, 1);
