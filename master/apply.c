@@ -205,6 +205,7 @@ static bool want_service(struct config *config, struct master_service *entry, st
 	wanted = &want_unit(config, entry, entry->type_name, entry->command, file)->wanted;
 	wanted->is_alone = is_alone || entry->maxproc == 1;
 	wanted->wakeup_seconds = entry->wakeup_seconds;
+	wanted->wakeup_on_use = entry->wakeup_on_use;
 	if (!make_own_root(config, wanted->program, error))
 		return false;
 	if (has_front(entry))

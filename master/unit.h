@@ -30,6 +30,7 @@ struct wanted {
 	bool is_alone;        /* two at the same time would be wrong */
 	bool is_log;          /* the log service: first to start, last to stop */
 	int wakeup_seconds;   /* 0: never */
+	bool wakeup_on_use;   /* not before somebody has used the service */
 	struct socket_set sockets;
 	char *path;           /* of the executable */
 	struct config *config;

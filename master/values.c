@@ -117,6 +117,7 @@ int values_write(const struct wanted *wanted, const char *listeners)
 	set_text(snapshot, "daemon_directory", config->daemon_directory);
 	set_text(snapshot, "single_uid", config->is_single_uid ? "yes" : "no");
 	set_text(snapshot, "chroot", config_is_chrooted(entry) ? "yes" : "no");
+	set_text(snapshot, "wakeup_on_use", wanted->wakeup_on_use ? "yes" : "no");
 	set_number(snapshot, "maxproc", config_maxproc(config, entry));
 	set_special(snapshot, config, wanted);
 	set_ids(snapshot, config);

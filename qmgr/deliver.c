@@ -124,7 +124,8 @@ static enum ipc_status send_request(struct entry *entry, struct connection *conn
 	request.rcpts = buf_span(&rcpts);
 	if ((message->envelope.flags & ENVELOPE_VERP) != 0 &&
 	    verp_sender(&sender, message->envelope.verp_delims, message->envelope.sender,
-			verp_rcpt(entry->rcpts[0]->orig_address, entry->rcpts[0]->target)))
+			verp_rcpt(entry->rcpts[0]->orig_address, entry->rcpts[0]->target),
+			conf->double_bounce_sender))
 		request.sender = buf_span(&sender);
 	return IPC_SEND(&connection->channel, deliver_request, &request, fd, clock_in_ms(0));
 }

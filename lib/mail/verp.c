@@ -18,11 +18,11 @@ struct span verp_rcpt(struct span orig_address, struct span address)
 }
 
 bool verp_sender(struct buf *out, struct span delimiters, struct span sender,
-		 struct span recipient)
+		 struct span recipient, const char *double_bounce)
 {
 	struct addr from = addr_split(sender), to = addr_split(recipient);
 
-	if (sender.n == 0 || delimiters.n < 2 || span_is_nocase(from.local, "double-bounce"))
+	if (sender.n == 0 || delimiters.n < 2 || span_is_nocase(from.local, double_bounce))
 		return buf_add(out, sender);
 	buf_add(out, from.local);
 	buf_char(out, delimiters.p[0]);

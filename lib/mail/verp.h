@@ -19,9 +19,10 @@ struct span verp_rcpt(struct span orig_address, struct span address);
 
 /*
  * Appends "owner-list+user=domain@origin" for the sender "owner-list@origin", the recipient
- * "user@domain" and the delimiters "+=". The null sender and double-bounce stay as they are.
+ * "user@domain" and the delimiters "+=". The null sender stays as it is, and so does
+ * `double_bounce`, the local part of double_bounce_sender.
  */
 bool verp_sender(struct buf *out, struct span delimiters, struct span sender,
-		 struct span recipient);
+		 struct span recipient, const char *double_bounce);
 
 #endif

@@ -46,6 +46,7 @@ static struct {
 	char socket_prefix[256];
 	bool is_draining;
 	bool is_stopping; /* draining, and nobody follows */
+	bool is_unused;   /* by anybody, and no wake-up is wanted before */
 	int inotify;
 	struct event_fd inotify_watch;
 	struct event_timer renew_timer;
@@ -133,6 +134,7 @@ static void load_place(const struct jail *jail)
 	service.is_chrooted = strcmp(extra("chroot"), "yes") == 0 && !service.is_single_uid &&
 			      jail->root != JAIL_ROOT_NONE;
 	service.log_fd = extra_number("log_fd", -1);
+	self.is_unused = strcmp(extra("wakeup_on_use"), "yes") == 0;
 	self.place.is_single_uid = service.is_single_uid;
 	self.place.may_chroot = service.is_chrooted;
 	self.place.queue_root = service.queue_directory;
@@ -222,7 +224,8 @@ static void on_master(struct event_fd *watch, unsigned events)
 	} else if (message.event == EVENT_DRAIN) {
 		self.is_stopping = message.value != 0;
 		drain(message.value == 0);
-	} else if (message.event == EVENT_WAKEUP && self.program->on_wakeup != NULL) {
+	} else if (message.event == EVENT_WAKEUP && self.program->on_wakeup != NULL &&
+		   !self.is_unused) {
 		self.program->on_wakeup();
 	}
 }
@@ -322,6 +325,7 @@ static void on_accept(struct event_fd *watch, unsigned events)
 	int fd;
 
 	(void)events;
+	self.is_unused = false;
 	if (strcmp(from->client, SERVICE_DGRAM) == 0) {
 		self.program->on_datagrams(from->fd);
 		return;

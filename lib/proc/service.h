@@ -55,7 +55,7 @@ struct service_program {
 	/* LOOP: somebody wrote to a FIFO of the service: letters as of postkick(1), 64 at most. */
 	void (*on_letters)(struct span letters);
 
-	/* LOOP: the wake-up time of master.cf, or somebody kicked the service. */
+	/* LOOP: the wake-up time of master.cf; with "?" behind it not before the first use. */
 	void (*on_wakeup)(void);
 
 	/*

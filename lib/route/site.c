@@ -13,6 +13,7 @@
 
 #include "base/ip.h"
 #include "base/log.h"
+#include "base/words.h"
 #include "conf/conf.h"
 #include "mail/domain.h"
 
@@ -96,22 +97,11 @@ static struct maps *open_maps(const char *title, const char *list, unsigned flag
 	return maps;
 }
 
-static bool has_word(const char *list, const char *word)
-{
-	struct span rest = span_of(list), each;
-
-	while ((each = span_word(&rest, ", \t\r\n")).n > 0)
-		if (span_is_nocase(each, word))
-			return true;
-	return false;
-}
-
 static struct match_list *open_list(const char *title, const char *text, unsigned flags)
 {
 	struct buf error = BUF_INIT(1000);
-	unsigned parents = has_word(conf->parent_domain_matches_subdomains, title)
-				   ? (unsigned)MATCH_PARENTS
-				   : 0;
+	struct span with_parents = span_of(conf->parent_domain_matches_subdomains);
+	unsigned parents = words_have(with_parents, span_of(title)) ? (unsigned)MATCH_PARENTS : 0;
 	struct match_list *list =
 		match_open(title, span_of(text), MATCH_DOMAIN, flags | parents, &error);
 
@@ -218,7 +208,8 @@ static void fill_config(struct route_config *config)
 		.allow_min_user = conf->allow_min_user,
 		.show_user_unknown_table_name = conf->show_user_unknown_table_name,
 		.transport_maps_match_subdomains =
-			has_word(conf->parent_domain_matches_subdomains, "transport_maps"),
+			words_have(span_of(conf->parent_domain_matches_subdomains),
+				   SPAN("transport_maps")),
 	};
 }
 

@@ -222,7 +222,8 @@ static bool tell_verp_senders(struct report *report, const struct kind_row *row)
 
 		if (rcpt->is_sender_told &&
 		    verp_sender(&address, report->envelope.verp_delims, report->envelope.sender,
-				verp_rcpt(rcpt->outcome.orig_address, rcpt->outcome.address))) {
+				verp_rcpt(rcpt->outcome.orig_address, rcpt->outcome.address),
+				conf->double_bounce_sender)) {
 			struct report_reader reader = { .address = buf_span(&address),
 							.only = rcpt };
 

@@ -22,6 +22,7 @@
 #include "base/htab.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "conf/conf.h"
 #include "ipc/channel.h"
 #include "ipc/table_client.h"
@@ -240,23 +241,14 @@ static void on_connection(int fd, const char *name)
 
 /* ---- life ---- */
 
-static bool has_word(const char *list, const char *word)
-{
-	struct span rest = span_of(list), one;
-
-	while ((one = span_word(&rest, ", \t\r\n")).n > 0)
-		if (span_is(one, word))
-			return true;
-	return false;
-}
-
 static void prepare(void)
 {
 	struct buf error = BUF_INIT(1000);
 	unsigned flags = TABLE_FOLD | TABLE_IN_JAIL;
 
 	table_client_setup();
-	if (has_word(conf->parent_domain_matches_subdomains, "fast_flush_domains"))
+	if (words_have(span_of(conf->parent_domain_matches_subdomains),
+		       SPAN("fast_flush_domains")))
 		flags |= MATCH_PARENTS;
 	domains = match_open("fast_flush_domains", span_of(conf->fast_flush_domains), MATCH_DOMAIN,
 			     flags, &error);

@@ -324,11 +324,17 @@ static void test_verp(void)
 	CHECK(verp_are_delimiters(SPAN("+="), SPAN("-=+")));
 	CHECK(!verp_are_delimiters(SPAN("+x"), SPAN("-=+")) &&
 	      !verp_are_delimiters(SPAN("+"), SPAN("+")));
-	verp_sender(&out, SPAN("+="), SPAN("owner-list@origin"), SPAN("user@domain"));
+	verp_sender(&out, SPAN("+="), SPAN("owner-list@origin"), SPAN("user@domain"),
+		    "double-bounce");
 	CHECK_STR(buf_str(&out), "owner-list+user=domain@origin");
 	buf_reset(&out);
-	verp_sender(&out, SPAN("+="), SPAN(""), SPAN("user@domain"));
+	verp_sender(&out, SPAN("+="), SPAN(""), SPAN("user@domain"), "double-bounce");
 	CHECK_STR(buf_str(&out), "");
+	verp_sender(&out, SPAN("+="), SPAN("last@origin"), SPAN("user@domain"), "last");
+	CHECK_STR(buf_str(&out), "last@origin");
+	buf_reset(&out);
+	verp_sender(&out, SPAN("+="), SPAN("double-bounce@origin"), SPAN("user@domain"), "last");
+	CHECK_STR(buf_str(&out), "double-bounce+user=domain@origin");
 	buf_done(&out);
 }
 
