@@ -18,8 +18,6 @@
 #include "proc/command.h"
 #include "proc/service.h"
 
-enum { PATIENCE_MS = 10000 };
-
 NORETURN static void usage(void)
 {
 	fatal("usage: postkick [-c config_dir] [-v] class service request");
@@ -29,15 +27,15 @@ NORETURN static void usage(void)
 static bool kick_socket(const char *path, struct span request)
 {
 	struct msg_service_event kick = { .event = EVENT_KICK, .text = request };
-	struct clock_mono deadline = clock_in_ms(PATIENCE_MS);
 	struct ipc_channel channel;
-	int fd = ipc_connect_path(path, deadline);
+	int fd = ipc_connect_path(path, clock_in_ms((int64_t)conf->trigger_timeout * 1000));
 
 	if (fd < 0)
 		return false;
 	ipc_attach(&channel, fd);
 	/* A service that wants no words may close at once: it was reached all the same. */
-	(void)!IPC_SEND(&channel, service_event, &kick, -1, deadline);
+	(void)!IPC_SEND(&channel, service_event, &kick, -1,
+			clock_in_ms((int64_t)conf->application_event_drain_time * 1000));
 	ipc_close(&channel);
 	return true;
 }

@@ -36,6 +36,7 @@
 #include "master/background.h"
 #include "master/config.h"
 #include "master/control.h"
+#include "master/environment.h"
 #include "master/notify.h"
 #include "master/sockets.h"
 #include "master/unit.h"
@@ -334,6 +335,7 @@ int main(int argc, char **argv)
 		background_fail(buf_str(&state.config->errors));
 		return 1;
 	}
+	environment_import(conf->import_environment);
 	if (in_background)
 		background_enter();
 	if (!lock_pid_file(state.config->queue_directory)) {

@@ -33,6 +33,7 @@ static struct {
 } all;
 
 static void start_generation(struct unit *unit);
+static void on_pause_over(struct event_timer *timer);
 
 struct list *units_all(void)
 {
@@ -203,6 +204,8 @@ static void start_generation(struct unit *unit)
 		log_warn("fork for %s: %s", unit->wanted.name, strerror(errno));
 		(void)close(pair[0]);
 		unit->must_start = true;
+		event_at(&unit->pause_timer, clock_in_ms((int64_t)conf->fork_delay * 1000),
+			 on_pause_over);
 		return;
 	}
 	unit->must_start = false;
@@ -326,7 +329,9 @@ static void explain_end(const struct generation *generation, int status)
 {
 	const struct wanted *wanted = &generation->unit->wanted;
 
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+		log_warn("process %s pid %d: watchdog timeout", wanted->path, generation->pid);
+	else if (WIFSIGNALED(status))
 		log_warn("process %s pid %d killed by signal %d", wanted->path, generation->pid,
 			 WTERMSIG(status));
 	else if (WEXITSTATUS(status) == 127)

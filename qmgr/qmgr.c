@@ -47,6 +47,11 @@ static void start(void)
 	event_at(&scan_timer, clock_in_ms(0), on_scan_time);
 }
 
+static int watchdog_s(void)
+{
+	return conf->qmgr_daemon_timeout;
+}
+
 static void on_wakeup(void)
 {
 	scan_incoming();
@@ -62,6 +67,7 @@ int main(int argc, char **argv)
 		.on_connection = commands_on_connection,
 		.on_letters = commands_on_letters,
 		.on_wakeup = on_wakeup,
+		.watchdog_s = watchdog_s,
 		.on_drain = ending_start,
 	};
 

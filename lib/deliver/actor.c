@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "ipc/channel.h"
+#include "proc/fork.h"
 #include "proc/service.h"
 
 enum {
@@ -173,7 +174,7 @@ static bool start_actor(struct actor *actor, const struct actor_identity *who)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return false;
-	actor->pid = fork();
+	actor->pid = fork_patiently();
 	if (actor->pid == 0)
 		actor_main(pair[1], monitor.rules, who);
 
@@ -319,7 +320,7 @@ void actor_start(const struct actor_rules *rules)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		fatal("socketpair: %s", strerror(errno));
-	pid = fork();
+	pid = fork_patiently();
 	if (pid < 0)
 		fatal("fork: %s", strerror(errno));
 	if (pid == 0)

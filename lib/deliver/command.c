@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "deliver/act.h"
+#include "proc/fork.h"
 
 enum { OUTPUT_KEPT = 2048, ARGUMENTS_MAX = 1024, DRAIN_READS = 64 };
 
@@ -228,7 +229,7 @@ static bool start(struct run *run, const struct command *command)
 	int input[2] = { -1, -1 }, output[2] = { -1, -1 }, failed[2] = { -1, -1 };
 	bool is_made = make_pipes(input, output, failed);
 
-	run->pid = is_made ? fork() : -1;
+	run->pid = is_made ? fork_patiently() : -1;
 	if (run->pid == 0)
 		be_command(command, input[0], output[1], failed[1]);
 	run->pidfd = run->pid > 0 ? (int)syscall(SYS_pidfd_open, run->pid, 0) : -1;

@@ -104,6 +104,7 @@ static void apply_settings(void (*reading)(const char *path))
 	settings.reading = reading;
 	settings.warn = warn;
 	settings.trace = trace;
+	settings.must_load = conf->daemon_table_open_error_is_fatal;
 	settings.db_create_buffer_bytes = (size_t)conf->berkeley_db_create_buffer_size;
 	settings.db_read_buffer_bytes = (size_t)conf->berkeley_db_read_buffer_size;
 	settings.lmdb_map_bytes = (size_t)conf->lmdb_map_size;

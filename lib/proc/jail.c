@@ -66,9 +66,9 @@ static const long calls_base[] = {
 	SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_rt_sigaction, SYS_rt_sigprocmask,
 	SYS_rt_sigreturn, SYS_sigaltstack, SYS_signalfd4, SYS_restart_syscall, SYS_sched_yield,
 	SYS_getrandom, SYS_setrlimit, SYS_getrusage, SYS_set_robust_list, SYS_rseq, SYS_sysinfo,
-	SYS_uname, SYS_membarrier, SYS_fstatfs,
+	SYS_uname, SYS_membarrier, SYS_fstatfs, SYS_setitimer,
 #ifdef SYS_poll
-	SYS_poll, SYS_epoll_wait, SYS_time, SYS_getrlimit,
+	SYS_poll, SYS_epoll_wait, SYS_time, SYS_getrlimit, SYS_alarm,
 #endif
 };
 

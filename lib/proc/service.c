@@ -26,6 +26,7 @@
 #include "conf/conf.h"
 #include "conf/snapshot.h"
 #include "ipc/channel.h"
+#include "proc/fork.h"
 #include "proc/workers.h"
 #include "queue/dirs.h"
 
@@ -40,6 +41,7 @@ static struct {
 	struct listeners listeners;
 	struct event_fd *accept_watches; /* LOOP */
 	struct event_timer accept_pause;
+	struct event_timer watchdog;
 	struct ipc_channel master;
 	struct event_fd master_watch;
 	struct jail_place place;
@@ -341,6 +343,19 @@ static void on_accept(struct event_fd *watch, unsigned events)
 		pause_accept(errno);
 }
 
+/*
+ * The watchdog is SIGALRM, whose default action ends the process; master starts another. As long as
+ * the loop goes round it is put off, twice in its time.
+ */
+static void on_watchdog(struct event_timer *timer)
+{
+	const struct service_program *program = self.program;
+	int limit_s = program->watchdog_s != NULL ? program->watchdog_s() : conf->daemon_timeout;
+
+	(void)alarm((unsigned)limit_s);
+	event_at(timer, clock_in_ms((int64_t)limit_s * 500), on_watchdog);
+}
+
 static void start_loop(const struct service_program *program)
 {
 	self.accept_watches = mem_array(self.listeners.count, sizeof(struct event_fd));
@@ -384,6 +399,7 @@ int service_main(int argc, char **argv, const struct service_program *program)
 	load_listeners();
 	open_log(program);
 
+	fork_patience(conf->fork_attempts, (int64_t)conf->fork_delay * 1000);
 	if (program->prepare != NULL)
 		program->prepare();
 	jail_enter(self.jail, &self.place);
@@ -401,7 +417,9 @@ int service_main(int argc, char **argv, const struct service_program *program)
 	} else {
 		start_loop(program);
 	}
+	on_watchdog(&self.watchdog);
 	tell_master(EVENT_READY, "");
 	event_run();
+	(void)alarm(0);
 	return 0;
 }

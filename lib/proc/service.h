@@ -37,6 +37,9 @@ struct service_program {
 	/* In the jail, once: LOOP programs set up their watches, WORKERS what all workers share. */
 	void (*start)(void);
 
+	/* How long the loop, or a template, may be busy before it is ended; NULL: daemon_timeout. */
+	int (*watchdog_s)(void);
+
 	/* WORKERS: in each new worker, before its first connection. */
 	void (*worker_start)(void);
 

@@ -28,7 +28,7 @@
 #include "base/mem.h"
 #include "conf/conf.h"
 
-enum { UNLIMITED_WORKERS = 5000, CRASH_PAUSE_MS = 1000 };
+enum { UNLIMITED_WORKERS = 5000, CRASH_PAUSE_MS = 1000, FORK_PAUSE_MAX_S = 3600 };
 
 struct slot {
 	_Atomic pid_t pid; /* 0: free; -1: being forked */
@@ -64,6 +64,7 @@ static struct {
 } worker;
 
 static void watch_listeners(void);
+static void on_pause_over(struct event_timer *timer);
 
 void workers_on_crash(workers_crashed_fn *on_crash)
 {
@@ -75,15 +76,23 @@ bool service_is_draining(void)
 	return scoreboard != NULL && atomic_load(&scoreboard->is_draining);
 }
 
+/* From here on this process has daemon_timeout for what it does: then SIGALRM ends it. */
+static void watch_out(void)
+{
+	(void)alarm((unsigned)conf->daemon_timeout);
+}
+
 bool service_wait(int fd, struct clock_mono deadline)
 {
 	struct pollfd p[2] = { { .fd = fd, .events = POLLIN },
 			       { .fd = template.drain_read, .events = POLLIN } };
 	int ready;
 
+	(void)alarm(0); /* to be idle is no fault */
 	do {
 		ready = poll(p, 2, clock_poll_ms(deadline));
 	} while (ready < 0 && errno == EINTR);
+	watch_out();
 	return ready > 0 && p[0].revents != 0;
 }
 
@@ -166,7 +175,9 @@ static void take_connection(int fd, const char *client)
 	if (atomic_fetch_sub(&scoreboard->idle, 1) == 1 &&
 	    write(template.nobody_idle.fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		fatal("wake the template: %s", strerror(errno));
+	watch_out();
 	template.program->serve(fd, client);
+	(void)alarm(0);
 	atomic_store(&worker.slot->is_busy, false);
 	atomic_fetch_add(&scoreboard->idle, 1);
 }
@@ -216,7 +227,10 @@ static void fork_worker(void)
 	if (pid == 0)
 		worker_main(slot);
 	if (pid < 0) {
-		log_warn("fork: %s: trying again in %d s", strerror(errno), CRASH_PAUSE_MS / 1000);
+		int pause_s = conf->fork_delay < FORK_PAUSE_MAX_S ? conf->fork_delay : FORK_PAUSE_MAX_S;
+
+		log_warn("fork: %s: trying again in %d s", strerror(errno), pause_s);
+		event_at(&template.pause, clock_in_ms((int64_t)pause_s * 1000), on_pause_over);
 		atomic_store(&slot->pid, 0);
 		atomic_fetch_sub(&scoreboard->idle, 1);
 		atomic_fetch_sub(&scoreboard->total, 1);
@@ -300,7 +314,10 @@ static void worker_ended(pid_t pid, int status)
 
 		(void)snprintf(reason, sizeof(reason), "worker %d: signal %d", (int)pid,
 			       WTERMSIG(status));
-		if (!template.is_draining)
+		if (WTERMSIG(status) == SIGALRM)
+			log_warn("process %s pid %d: watchdog timeout", template.program->name,
+				 (int)pid);
+		else if (!template.is_draining)
 			log_warn("process %s pid %d killed by signal %d", template.program->name,
 				 (int)pid, WTERMSIG(status));
 		if (template.on_crash != NULL && !template.is_draining)

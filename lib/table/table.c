@@ -175,7 +175,7 @@ struct table *table_open(const char *type_and_name, unsigned flags, struct buf *
 		return NULL;
 	}
 	table->is_loaded = type->ops->load == NULL || type->ops->load(table);
-	if (!table->is_loaded && (flags & WRITE_FLAGS)) {
+	if (!table->is_loaded && ((flags & WRITE_FLAGS) != 0 || tables.settings.must_load)) {
 		buf_set(ret_error, buf_span(&table->error));
 		table_close(table);
 		return NULL;

@@ -112,6 +112,7 @@ struct table_settings {
 	void (*warn)(const char *text); /* malformed lines and the like; NULL: said to nobody */
 	void (*trace)(const char *text); /* what debug: tables see; NULL: said to nobody */
 	void (*reading)(const char *path); /* each file that is read whole, before it is; or NULL */
+	bool must_load; /* table_open() fails when a file cannot be read, instead of each lookup */
 	size_t db_create_buffer_bytes; /* berkeley_db_create_buffer_size */
 	size_t db_read_buffer_bytes; /* berkeley_db_read_buffer_size */
 	size_t lmdb_map_bytes; /* lmdb_map_size */

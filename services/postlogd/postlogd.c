@@ -173,6 +173,11 @@ static void on_drain(bool has_successor)
 	event_stop();
 }
 
+static int watchdog_s(void)
+{
+	return conf->postlogd_watchdog_timeout;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct service_program program = {
@@ -182,6 +187,7 @@ int main(int argc, char **argv)
 		.start = start,
 		.on_datagrams = on_datagrams,
 		.on_drain = on_drain,
+		.watchdog_s = watchdog_s,
 	};
 
 	return service_main(argc, argv, &program);

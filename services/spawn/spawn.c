@@ -23,6 +23,7 @@
 #include "conf/conf.h"
 #include "conf/snapshot.h"
 #include "deliver/environment.h"
+#include "proc/fork.h"
 #include "proc/run_as.h"
 #include "proc/service.h"
 
@@ -157,7 +158,7 @@ static void explain(int status)
 
 static void serve(int fd, const char *client)
 {
-	pid_t pid = fork();
+	pid_t pid = fork_patiently();
 	int status = 0;
 
 	(void)client;
