@@ -10,6 +10,7 @@
 #include "cleanup/cleanup.h"
 #include "conf/conf.h"
 #include "mail/dsn.h"
+#include "mail/log_address.h"
 #include "mail/mime_value.h"
 #include "table/maps.h"
 
@@ -78,8 +79,8 @@ void checks_log(const struct message *message, const char *action, const char *w
 				 log_clean(envelope->log_client_addr));
 	else
 		(void)buf_text(&line, "local");
-	(void)buf_printf(&line, "; from=<%s> to=<%s>", log_clean(envelope->sender),
-			 log_clean(message->last_rcpt));
+	(void)buf_printf(&line, "; from=<%s> to=<%s>", log_address(envelope->sender),
+			 log_address(message->last_rcpt));
 	if (envelope->log_protocol.n > 0)
 		(void)buf_printf(&line, " proto=%s", log_clean(envelope->log_protocol));
 	if (envelope->log_helo.n > 0)

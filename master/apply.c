@@ -246,6 +246,10 @@ static bool want_services(struct config *config, bool is_log, struct buf *error)
 
 bool config_apply(struct config *config, struct buf *error)
 {
+	uint64_t window = 0;
+
+	(void)!span_u64(span_of(config_value(config, NULL, "tcp_windowsize")), INT32_MAX, &window);
+	sockets_window((int)window);
 	LIST_FOR(item, units_all())
 		CONTAINER_OF(item, struct unit, link)->is_wanted = false;
 	if (!want_services(config, true, error) || !want_services(config, false, error))

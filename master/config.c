@@ -404,6 +404,25 @@ static void check_queue_directory(struct config *config)
 				 config->queue_directory);
 }
 
+/* The log service opens its file as root: main.cf may name none that maillog_file_prefixes does not. */
+static void check_maillog(struct config *config)
+{
+	struct span path = span_of(config_value(config, NULL, "maillog_file")), prefix;
+	struct span rest = span_of(config_value(config, NULL, "maillog_file_prefixes"));
+
+	if (path.n == 0)
+		return;
+	while ((prefix = span_word(&rest, ", \t\r\n")).n > 0) {
+		while (prefix.n > 0 && prefix.p[prefix.n - 1] == '/')
+			prefix.n--;
+		if (span_starts(path, prefix) && (path.n == prefix.n || path.p[prefix.n] == '/'))
+			return;
+	}
+	(void)buf_printf(&config->errors,
+			 "maillog_file = %.*s: not below one of maillog_file_prefixes\n",
+			 SPAN_ARG(path));
+}
+
 bool config_read(struct config *config, const char *directory)
 {
 	struct conf_report report = { take_problem, config, 0 };
@@ -427,6 +446,7 @@ bool config_read(struct config *config, const char *directory)
 	config->daemon_directory = find_daemons(config);
 	look_up_ids(config);
 	check_queue_directory(config);
+	check_maillog(config);
 	check_values(config, NULL);
 	check_protocols(config);
 	check_names(config);

@@ -18,6 +18,7 @@
 
 #include "base/mem.h"
 #include "net/port.h"
+#include "net/window.h"
 #include "proc/service.h"
 
 enum { BACKLOG = 1024 };
@@ -161,6 +162,13 @@ static bool take_address(int fd, const struct addrinfo *ai)
 	}
 }
 
+static int window_bytes;
+
+void sockets_window(int bytes)
+{
+	window_bytes = bytes;
+}
+
 static int bind_inet(const struct addrinfo *ai)
 {
 	int one = 1;
@@ -171,6 +179,7 @@ static int bind_inet(const struct addrinfo *ai)
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (ai->ai_family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	window_set(fd, window_bytes);
 	if (take_address(fd, ai))
 		return fd;
 

@@ -48,6 +48,9 @@ MUST_USE bool sockets_want_unix(struct socket_set *set, enum socket_kind kind, c
 MUST_USE bool sockets_want_inet(struct socket_set *set, const char *where, const char *interfaces,
 				const char *protocols, const char *known_ports, struct buf *error);
 
+/* tcp_windowsize for sockets that are bound from now on; 0: the system's. */
+void sockets_window(int bytes);
+
 /*
  * Until then, an address in use is tried again, for the processes of a master that was killed
  * may be about to give it back. At the start alone: a running master must not wait.

@@ -21,6 +21,7 @@
 
 #include "base/log.h"
 #include "ipc/bounce.h"
+#include "mail/log_address.h"
 #include "qmgr/qmgr.h"
 #include "queue/envelope.h"
 

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "mail/addr.h"
+#include "mail/log_address.h"
 #include "qmgr/qmgr.h"
 #include "queue/envelope.h"
 
@@ -27,20 +28,9 @@ enum {
 
 struct htab messages;
 size_t rcpts_in_memory;
+size_t probes_in_memory;
 
 static size_t kept_fds;
-
-const char *log_address(struct span address)
-{
-	struct buf quoted = BUF_INIT(8192);
-	const char *text;
-
-	if (!addr_quote(&quoted, address))
-		buf_reset(&quoted);
-	text = log_clean(buf_span(&quoted));
-	buf_done(&quoted);
-	return text;
-}
 
 bool messages_are_full(void)
 {
@@ -354,6 +344,8 @@ void message_free(struct message *message)
 		(void)close(message->fd);
 		kept_fds--;
 	}
+	if (message->is_counted_probe)
+		probes_in_memory--;
 	list_remove(&message->resolve_link);
 	event_cancel(&message->refill_timer);
 	lookup_done(&message->lookup);
@@ -415,6 +407,8 @@ enum activate message_activate(const char *id, enum queue_dir dir)
 		return ACTIVATE_GONE;
 	}
 	look_for_logs(message);
+	message->is_counted_probe = probe_is(message);
+	probes_in_memory += message->is_counted_probe;
 	log_info("%s: from=<%s>, size=%llu, nrcpt=%u (queue active)", id,
 		 log_address(message->envelope.sender), (unsigned long long)message->size,
 		 file.header.rcpt_count);

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "deliver/delays.h"
+#include "mail/log_address.h"
 #include "qmgr/qmgr.h"
 
 enum { BATCH_BYTES = 64 * 1024 };

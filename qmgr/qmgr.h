@@ -120,6 +120,7 @@ struct message {
 	size_t open_rcpts; /* of all portions */
 	size_t busy;       /* how many entries agents have */
 	bool is_probe_good; /* a probe: one outcome was good */
+	bool is_counted_probe;  /* in probes_in_memory */
 	size_t appends;    /* questions to bounce under way */
 
 	bool has_log[QUEUE_DIR_COUNT]; /* QUEUE_BOUNCE, _DEFER, _TRACE: something is in it */
@@ -138,6 +139,7 @@ struct message {
 
 extern struct htab messages; /* by id */
 extern size_t rcpts_in_memory;
+extern size_t probes_in_memory; /* messages that are address probes */
 
 enum activate { ACTIVATE_OK, ACTIVATE_BUSY, ACTIVATE_GONE, ACTIVATE_FULL };
 
@@ -161,9 +163,6 @@ void rcpt_settle(struct portion *portion, struct rcpt *rcpt);
 /* Remembers that a recipient is done, and writes what is remembered into the file. */
 void message_mark(struct message *message, uint32_t offset);
 void message_write_marks(struct message *message);
-
-/* "a@b.test" as log lines have it: quoted where needed; lives until the eighth call from now. */
-const char *log_address(struct span address);
 
 /* ---- resolve.c: where recipients go ---- */
 

@@ -79,7 +79,7 @@ static bool is_lost_notice(const struct route *route)
 
 static void take_route(struct portion *portion, struct rcpt *rcpt)
 {
-	if (found.warning.length > 0)
+	if (conf->helpful_warnings && found.warning.length > 0)
 		log_warn("%s", log_clean(buf_span(&found.warning)));
 	rcpt->target = arena_span(&portion->arena, buf_span(&found.recipient));
 	if (is_lost_notice(&found)) {
@@ -121,6 +121,13 @@ static bool resolve_one(struct portion *portion, struct rcpt *rcpt)
 		}
 		address = envelope->redirect_to;
 	}
+	if ((envelope->flags & ENVELOPE_PROBE) != 0 &&
+	    probes_in_memory > (size_t)conf->address_verify_pending_request_limit) {
+		rcpt->target = address;
+		set_retry(portion, rcpt, "4.3.3 Too many address verification requests");
+		divert(portion, rcpt);
+		return true;
+	}
 	if (envelope->content_filter.n > 0 && !is_verify) {
 		set_filter(portion, rcpt, envelope->content_filter);
 		divert(portion, rcpt);
@@ -134,7 +141,7 @@ static bool resolve_one(struct portion *portion, struct rcpt *rcpt)
 		break;
 	case ROUTE_ERROR:
 	case ROUTE_NOT_FOUND:
-		if (found.warning.length > 0)
+		if (conf->helpful_warnings && found.warning.length > 0)
 			log_warn("%s", log_clean(buf_span(&found.warning)));
 		rcpt->target = address;
 		set_retry(portion, rcpt, "4.3.0 address resolver failure");

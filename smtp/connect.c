@@ -16,6 +16,7 @@
 #include "base/words.h"
 #include "conf/conf.h"
 #include "net/endpoint.h"
+#include "net/window.h"
 #include "proc/service.h"
 
 /* For the connect service, where smtp_connect_timeout is 0. */
@@ -151,6 +152,8 @@ int connect_host(const struct host *host, struct why *why)
 	char text[IP_TEXT_MAX];
 	int error;
 
+	if (fd >= 0)
+		window_set(fd, conf->tcp_windowsize);
 	if (fd >= 0 && !bind_source(fd, host->addr.family, why)) {
 		(void)close(fd);
 		return -1;

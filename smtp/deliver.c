@@ -14,6 +14,7 @@
 #include "base/utf8.h"
 #include "base/words.h"
 #include "conf/conf.h"
+#include "proc/debug_peer.h"
 #include "queue/envelope.h"
 
 /* The one session of this worker. */
@@ -69,9 +70,14 @@ static void try_kept(struct transfer *transfer, const struct target *target,
 	}
 	transfer->is_last_host = !session.has_others;
 	begin_transfer(transfer);
+
+	bool is_debugged = debug_peer_check(span_of(session.host), session_address(&session));
+
 	if (transaction_run(&session, transfer))
 		*ret_tried = session.addr;
 	put_away(transfer);
+	if (is_debugged)
+		debug_peer_restore();
 }
 
 static void converse(struct transfer *transfer, const struct target *target,
@@ -82,11 +88,16 @@ static void converse(struct transfer *transfer, const struct target *target,
 	session.addr = host != NULL ? host->addr : (struct ip_addr){ 0 };
 	session.has_others = !transfer->is_last_host;
 	transfer->delivery->connected = (struct clock_wall){ 0 };
+
+	bool is_debugged = debug_peer_check(span_of(session.host), session_address(&session));
+
 	if (session_start(&session, transfer, fd)) {
 		begin_transfer(transfer);
 		(void)transaction_run(&session, transfer);
 		put_away(transfer);
 	}
+	if (is_debugged)
+		debug_peer_restore();
 }
 
 /* ---- hosts of a target ---- */

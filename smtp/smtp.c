@@ -17,6 +17,7 @@
 #include "conf/conf.h"
 #include "ipc/table_client.h"
 #include "net/dns_filter.h"
+#include "proc/debug_peer.h"
 #include "proc/service.h"
 #include "route/site.h"
 
@@ -64,6 +65,7 @@ static void prepare(void)
 	tables.reply_filter = open_maps("reply_filter", conf->smtp_reply_filter);
 	tables.dns_reply_filter = open_maps("dns_reply_filter", conf->smtp_dns_reply_filter);
 	tables.pix_workarounds = open_maps("pix_workaround_maps", conf->smtp_pix_workaround_maps);
+	debug_peer_prepare();
 	dns_filter_set(tables.dns_reply_filter);
 	if (!target_port(span_of(conf->smtp_tcp_port), &tables.default_port))
 		fatal("smtp_tcp_port: %s is no port", conf->smtp_tcp_port);

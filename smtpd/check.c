@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "conf/conf.h"
+#include "mail/log_address.h"
 
 static const char *const subject_words[] = {
 	[SUBJECT_CLIENT] = "Client host",       [SUBJECT_HELO] = "Helo command",
@@ -72,9 +73,9 @@ static void add_context(const struct check *check, struct buf *out)
 	struct span rcpt = check_rcpt_of(check);
 
 	if (mail->is_open)
-		(void)buf_printf(out, " from=<%s>", log_clean(mail->mail.sender));
+		(void)buf_printf(out, " from=<%s>", log_address(mail->mail.sender));
 	if (rcpt.n > 0)
-		(void)buf_printf(out, " to=<%s>", log_clean(rcpt));
+		(void)buf_printf(out, " to=<%s>", log_address(rcpt));
 	if (s->protocol != NULL)
 		(void)buf_printf(out, " proto=%s", s->protocol);
 	if (s->helo.length > 0)

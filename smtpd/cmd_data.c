@@ -154,6 +154,7 @@ static void finish_message(struct session *s)
 		submit_finish(s);
 	}
 	session_reset_mail(s);
+	notice_flush(s);
 	s->saw_bare_newline = false;
 }
 

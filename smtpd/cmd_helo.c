@@ -70,6 +70,7 @@ static bool take_name(struct session *s, struct span name, const char *verb, boo
 		return false;
 	}
 	session_reset_mail(s);
+	notice_flush(s);
 	(void)buf_set(&s->helo, name);
 	s->is_esmtp = is_esmtp;
 	s->protocol = is_esmtp ? "ESMTP" : "SMTP";

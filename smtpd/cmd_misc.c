@@ -16,6 +16,7 @@ void cmd_rset(struct session *s, struct span arguments)
 		return;
 	}
 	session_reset_mail(s);
+	notice_flush(s);
 	reply(s, "250 2.0.0 Ok");
 }
 

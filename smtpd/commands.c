@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "conf/conf.h"
+#include "proc/service.h"
 #include "smtpd/check.h"
 
 static const struct verb verbs[] = {

@@ -39,12 +39,19 @@ void notice_begin(struct session *s)
 {
 	s->troubles = 0;
 	s->is_transcript_cut = false;
+	s->transcript_lines = 0;
 	buf_init(&s->transcript, TRANSCRIPT_BYTES);
 }
 
 void notice_line(struct session *s, const char *direction, struct span line)
 {
-	if (wanted == 0 || s->is_transcript_cut)
+	if (log_verbosity() > 0)
+		log_debug("%c %s: %s", *direction == 'I' ? '<' : '>', client_text(s),
+			  log_clean(span_first(line, LINE_BYTES)));
+	if (wanted == 0)
+		return;
+	s->transcript_lines++;
+	if (s->is_transcript_cut)
 		return;
 	s->is_transcript_cut = !buf_printf(&s->transcript, " %-3s: %s\r\n", direction,
 					   log_clean(span_first(line, LINE_BYTES)));
@@ -91,6 +98,14 @@ static bool submit(struct ipc_channel *cleanup, struct span text, struct clock_m
 	buf_done(&envelope_text);
 	buf_done(&rcpt_text);
 	return is_done;
+}
+
+void notice_flush(struct session *s)
+{
+	if (s->transcript_lines <= conf->smtpd_history_flush_threshold)
+		return;
+	notice_end(s);
+	notice_begin(s);
 }
 
 void notice_end(struct session *s)

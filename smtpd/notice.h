@@ -29,6 +29,12 @@ void notice_begin(struct session *s);
 /* One line of the dialogue, "In" or "Out"; no line end. */
 void notice_line(struct session *s, const char *direction, struct span line);
 
+/*
+ * EHLO, RSET, the end of a message: what was said so far is told if there was trouble, and
+ * forgotten, when it is more than smtpd_history_flush_threshold lines.
+ */
+void notice_flush(struct session *s);
+
 /* The session is over: mails the transcript if it saw trouble of a class that is told. */
 void notice_end(struct session *s);
 

@@ -100,6 +100,8 @@ struct session {
 	bool is_trusted_rewrite; /* local_header_rewrite_clients */
 	unsigned troubles;       /* enum notice_class */
 	struct buf transcript;
+	bool is_debugged; /* debug_peer_list */
+	int transcript_lines;
 	bool is_transcript_cut;
 	unsigned transactions;   /* number of this one: a policy request's instance */
 	struct clock_wall started;

@@ -13,6 +13,8 @@
 
 #include "base/log.h"
 #include "conf/conf.h"
+#include "net/dns_filter.h"
+#include "proc/debug_peer.h"
 #include "proc/pass.h"
 #include "proc/service.h"
 #include "smtpd/check.h"
@@ -67,7 +69,10 @@ static void start_session(struct session *s, int fd)
 	handover_listen(s);
 	s->is_stressed = s->offer.is_stressed;
 	conf_set_stress(s->is_stressed);
+	dns_use_filter(NULL); /* the client's own name is not filtered: restrictions are */
 	peer_find(s);
+	dns_filter_set(tables.dns_reply_filter);
+	s->is_debugged = debug_peer_check(span_of(s->peer.name), span_of(s->peer.addr));
 	s->is_trusted_rewrite = is_rewrite_client(s);
 }
 
@@ -113,6 +118,8 @@ static void serve(int fd, const char *client)
 		return;
 	log_on_fatal(farewell);
 	session_run(&session);
+	if (session.is_debugged)
+		debug_peer_restore();
 	log_on_fatal(NULL);
 	/* The front has a copy of the socket: closing ours would not tell the client. */
 	(void)shutdown(fd, SHUT_WR);

@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 #include "conf/expand.h"
 #include "ipc/table_client.h"
+#include "proc/debug_peer.h"
 #include "smtpd/check.h"
 #include "smtpd/footer.h"
 #include "smtpd/keywords.h"
@@ -141,8 +142,10 @@ void tables_open(void)
 	tables.rbl_replies = open_maps("rbl_reply_maps", conf->rbl_reply_maps);
 	tables.command_filter = open_maps("smtpd_command_filter", conf->smtpd_command_filter);
 	tables.reject_filter = open_maps("smtpd_reject_filter_maps", conf->smtpd_reject_filter_maps);
+	tables.dns_reply_filter = open_maps("smtpd_dns_reply_filter", conf->smtpd_dns_reply_filter);
 	footer_open();
 	notice_open();
+	debug_peer_prepare();
 	open_forbidden_commands();
 	open_restrictions();
 }

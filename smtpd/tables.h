@@ -32,7 +32,7 @@ struct tables {
 	struct maps *forbidden_commands;          /* tables of smtpd_forbidden_commands */
 	struct match_list *logged_permits;        /* NULL: none */
 	struct match_list *mx_backup_networks;
-	struct maps *rbl_replies, *command_filter, *reject_filter;
+	struct maps *rbl_replies, *command_filter, *reject_filter, *dns_reply_filter;
 	unsigned discard_keywords;                /* bits of smtpd/keywords.h */
 	bool is_strict; /* Postern's own compatibility level: RELIABILITY rows hold */
 };

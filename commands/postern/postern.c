@@ -3,7 +3,8 @@
  * postern: start, stop and check the mail system (postfix(1) is a link to it). Run by the
  * administrator; a private instance may be run by any user.
  *
- *     postern [-c config_dir] [-Dv] start | start-fg | stop | abort | reload | flush | check | status
+ *     postern [-c config_dir] [-Dv] start | start-fg | stop | abort | reload | flush | check | status |
+ *         logrotate
  *
  * Everything but `check` and `start` is a message to the running master, which answers when it is
  * done: reload when the new configuration serves, stop when the last process has gone.
@@ -22,6 +23,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "commands/postern/logrotate.h"
 #include "conf/conf.h"
 #include "ipc/channel.h"
 #include "master/config.h"
@@ -40,7 +42,7 @@ static struct {
 NORETURN static void usage(void)
 {
 	(void)fprintf(stderr, "usage: postern [-c config_dir] [-v] start | start-fg | stop | abort | "
-			      "reload | flush | check | status\n");
+			      "reload | flush | check | status | logrotate\n");
 	exit(1);
 }
 
@@ -259,6 +261,17 @@ static int do_flush(void)
 	return code;
 }
 
+/* The log service opens its file anew with the next configuration; else who starts it next does. */
+static bool reopen_log(void)
+{
+	return !is_running() || ask_master(EVENT_RELOAD, 0) == 0;
+}
+
+static int do_logrotate(void)
+{
+	return logrotate(reopen_log) ? 0 : 1;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(void);
@@ -266,6 +279,7 @@ static const struct {
 	{ "start", do_start },   { "start-fg", do_start_fg }, { "stop", do_stop },
 	{ "abort", do_abort },   { "reload", do_reload },     { "check", do_check },
 	{ "status", do_status }, { "flush", do_flush },
+	{ "logrotate", do_logrotate },
 };
 
 /* What belongs to root is root's to control; a private instance belongs to who made its queue. */

@@ -48,6 +48,7 @@ struct mbox_target {
 	unsigned locks; /* enum mbox_lock */
 	int lock_attempts, lock_delay_s, stale_lock_s;
 	gid_t new_group; /* of a file that is made; (gid_t)-1: as it comes */
+	const char *biff_user; /* of whose new mail comsat(8) hears; NULL: it hears nothing */
 };
 
 /*

@@ -47,6 +47,7 @@ struct actor_rules {
 	unsigned locks; /* enum mbox_lock */
 	int64_t file_limit_bytes; /* of any file that is written; 0: none */
 	bool must_be_owned; /* mailboxes: strict_mailbox_ownership */
+	bool has_biff; /* comsat(8) hears of new mail in mailboxes */
 	int time_limit_s; /* of commands */
 	const char *shell; /* local_command_shell */
 	const char *hostname; /* for Maildir names */

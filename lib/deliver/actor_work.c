@@ -65,6 +65,8 @@ static void append_mbox(struct actor_work *work, const struct msg_act_request *r
 		.lock_delay_s = conf->deliver_lock_delay,
 		.stale_lock_s = conf->stale_lock_time,
 		.new_group = work->identity->gid,
+		.biff_user = work->rules->has_biff && request->is_mailbox ? work->identity->name
+									  : NULL,
 	};
 
 	mbox_append(&target, queue_fd, format, &work->act);

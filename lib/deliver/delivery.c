@@ -18,6 +18,7 @@
 #include "conf/conf.h"
 #include "deliver/delays.h"
 #include "ipc/channel.h"
+#include "mail/log_address.h"
 #include "proc/service.h"
 #include "table/maps.h"
 
@@ -171,9 +172,9 @@ static void log_outcome(const struct delivery *delivery, const struct msg_rcpt *
 {
 	struct buf line = BUF_INIT(LOG_LINE_MAX * 2);
 
-	(void)buf_printf(&line, "%s: to=<%s>", delivery->id, log_clean(rcpt->address));
+	(void)buf_printf(&line, "%s: to=<%s>", delivery->id, log_address(rcpt->address));
 	if (rcpt->orig_address.n > 0 && !span_eq_nocase(rcpt->address, rcpt->orig_address))
-		(void)buf_printf(&line, ", orig_to=<%s>", log_clean(rcpt->orig_address));
+		(void)buf_printf(&line, ", orig_to=<%s>", log_address(rcpt->orig_address));
 	(void)buf_printf(&line, ", relay=%s",
 			 outcome->relay.n > 0 ? log_clean(outcome->relay) : delivery->agent->relay);
 	if (outcome->connection_uses > 1)

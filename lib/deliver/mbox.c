@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "deliver/act.h"
+#include "deliver/biff.h"
 
 struct mbox {
 	const struct mbox_target *target;
@@ -240,6 +241,8 @@ void mbox_append(const struct mbox_target *target, int queue_fd,
 	if (prepare(&mbox))
 		append(&mbox, queue_fd, format);
 	log_on_fatal(NULL);
+	if (target->biff_user != NULL && mbox.is_regular && act_is_good(ret))
+		biff_notify(target->biff_user, mbox.start);
 	if (mbox.fd >= 0)
 		(void)close(mbox.fd);
 	if (mbox.dotlock != NULL)

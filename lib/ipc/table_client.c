@@ -12,22 +12,25 @@
 #include "proc/service.h"
 #include "table/table.h"
 
-static struct ipc_channel channel = { .fd = -1, .passed_fd = -1 };
+/* Tables that are only read, and those that are written, have each a service. */
+static struct ipc_channel reader = { .fd = -1, .passed_fd = -1 };
+static struct ipc_channel writer = { .fd = -1, .passed_fd = -1 };
 
-static bool exchange(const struct msg_table_request *request, struct msg_table_answer *ret,
+static bool exchange(struct ipc_channel *channel, const char *service_name,
+		     const struct msg_table_request *request, struct msg_table_answer *ret,
 		     struct clock_mono deadline)
 {
-	if (!ipc_is_open(&channel)) {
-		int fd = service_connect(conf->proxymap_service_name, deadline);
+	if (!ipc_is_open(channel)) {
+		int fd = service_connect(service_name, deadline);
 
 		if (fd < 0)
 			return false;
-		ipc_attach(&channel, fd);
+		ipc_attach(channel, fd);
 	}
-	if (IPC_SEND(&channel, table_request, request, -1, deadline) == IPC_OK &&
-	    IPC_EXPECT(&channel, table_answer, ret, deadline) == IPC_OK)
+	if (IPC_SEND(channel, table_request, request, -1, deadline) == IPC_OK &&
+	    IPC_EXPECT(channel, table_answer, ret, deadline) == IPC_OK)
 		return true;
-	ipc_close(&channel);
+	ipc_close(channel);
 	return false;
 }
 
@@ -38,12 +41,16 @@ static bool ask(enum table_verb verb, const char *name, unsigned flags, struct s
 	struct msg_table_request request = { .verb = verb, .table = span_of(name), .flags = flags,
 					     .key = key, .value = value };
 	struct clock_mono deadline = service_first_answer();
-	bool was_open = ipc_is_open(&channel);
+	bool is_writer = (flags & TABLE_WRITE) != 0;
+	struct ipc_channel *channel = is_writer ? &writer : &reader;
+	const char *service_name = is_writer ? conf->proxywrite_service_name
+					     : conf->proxymap_service_name;
+	bool was_open = ipc_is_open(channel);
 
-	if (exchange(&request, ret, deadline) || (was_open && exchange(&request, ret, deadline)))
+	if (exchange(channel, service_name, &request, ret, deadline) ||
+	    (was_open && exchange(channel, service_name, &request, ret, deadline)))
 		return true;
-	(void)buf_printf(ret_error, "%s: the %s service does not answer", name,
-			 conf->proxymap_service_name);
+	(void)buf_printf(ret_error, "%s: the %s service does not answer", name, service_name);
 	return false;
 }
 

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
+#include "proc/facility.h"
 
 /* A record for postlogd; false when it is not there. */
 static bool send_record(enum log_severity severity, const char *tag, const char *text)
@@ -49,7 +50,7 @@ static void copy_line(enum log_severity severity, const char *tag, const char *t
 	static const int priorities[] = { LOG_INFO, LOG_WARNING, LOG_ERR, LOG_CRIT, LOG_CRIT };
 
 	if (!send_record(severity, tag, text))
-		syslog(LOG_MAIL | priorities[severity], "%s%s", log_severity_prefix(severity),
+		syslog(facility_number(conf->syslog_facility) | priorities[severity], "%s%s", log_severity_prefix(severity),
 		       text);
 }
 
@@ -57,7 +58,7 @@ void command_log(const char *name)
 {
 	char *ident = mem_printf("%s/%s", conf->syslog_name, name);
 
-	openlog(ident, LOG_PID, LOG_MAIL); /* keeps the pointer */
+	openlog(ident, LOG_PID, facility_number(conf->syslog_facility)); /* keeps the pointer */
 	log_copy_to(copy_line);
 }
 

@@ -163,6 +163,8 @@ struct table *table_open(const char *type_and_name, unsigned flags, struct buf *
 
 	table->type = type;
 	table->flags = flags;
+	if (span_starts(span_of(type_and_name), SPAN("proxy:")))
+		table->flags |= TABLE_BY_PROXY;
 	table->name = mem_dup_str(type_and_name);
 	table->rest = table->name + (rest - type_and_name);
 	table->is_pattern = (type->abilities & IS_PATTERN) != 0;

@@ -36,6 +36,7 @@ enum {
 	TABLE_REPLACE = 1 << 6, /* updates of a key that is there replace it */
 	TABLE_WITH_NUL = 1 << 7, /* store a NUL behind keys and values, whatever is usual */
 	TABLE_WITHOUT_NUL = 1 << 8,
+	TABLE_BY_PROXY = 1 << 9, /* set by table_open() for proxy:type:name */
 };
 
 /*

@@ -147,6 +147,7 @@ void rights_start(void)
 	static struct actor_rules rules;
 
 	rules = (struct actor_rules){
+		.has_biff = conf->biff,
 		.verbs = 1U << ACTOR_LOOKUP | 1U << ACTOR_READ | 1U << ACTOR_MAILDIR | 1U << ACTOR_MBOX |
 			 1U << ACTOR_COMMAND,
 		.file_limit_bytes = conf->mailbox_size_limit,

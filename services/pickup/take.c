@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "conf/conf.h"
+#include "mail/log_address.h"
 #include "queue/envelope.h"
 #include "queue/file.h"
 #include "queue/maildrop.h"
@@ -40,7 +41,7 @@ static void open_submission(struct handover *handover, const struct msg_envelope
 	};
 
 	log_info("%s: uid=%lu from=<%s>", handover->queue_id, (unsigned long)owner,
-		 log_clean(said->sender));
+		 log_address(said->sender));
 	handover_open(handover, &envelope, submit_options());
 }
 
@@ -89,7 +90,7 @@ static bool open_requeued(struct handover *handover, const struct queue_file *fi
 	envelope.protocol = (struct span){ NULL, 0 };
 	envelope.login_uid = (uint32_t)owner;
 	log_info("%s: uid=%lu from=<%s> orig_id=%s", handover->queue_id, (unsigned long)owner,
-		 log_clean(envelope.sender), handover->name);
+		 log_address(envelope.sender), handover->name);
 	handover_open(handover, &envelope, submit_options() | SUBMIT_NO_BCC | SUBMIT_NO_MILTERS);
 	return true;
 }

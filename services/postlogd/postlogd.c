@@ -22,6 +22,7 @@
 #include "base/event.h"
 #include "base/log.h"
 #include "conf/conf.h"
+#include "proc/facility.h"
 #include "proc/service.h"
 #include "services/postlogd/record.h"
 
@@ -48,6 +49,14 @@ static void open_syslog(void)
 	}
 }
 
+/* maillog_file_permissions: for a file that is not there yet. */
+static mode_t maillog_mode(void)
+{
+	const char *text = conf->maillog_file_permissions;
+
+	return strcmp(text, "0644") == 0 ? 0644 : strcmp(text, "0640") == 0 ? 0640 : 0600;
+}
+
 static void prepare(void)
 {
 	if (gethostname(state.host, sizeof(state.host) - 1) < 0)
@@ -58,7 +67,9 @@ static void prepare(void)
 		open_syslog();
 		return;
 	}
-	state.file = open(conf->maillog_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0644);
+	(void)umask(0);
+	state.file = open(conf->maillog_file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY,
+			  maillog_mode());
 	if (state.file < 0)
 		fatal("maillog_file %s: %s", conf->maillog_file, strerror(errno));
 }
@@ -82,13 +93,12 @@ static void write_out(void)
 static void send_to_syslog(const struct log_record *record)
 {
 	static const char severities[] = "i\x06w\x04" "e\x03" "f\x02p\x02";
-	enum { FACILITY_MAIL = 2 << 3 };
 	struct buf line = BUF_INIT(LOG_LINE_MAX * 2);
 	const char *found = strchr(severities, record->severity);
 
 	if (state.syslog < 0)
 		open_syslog();
-	(void)buf_printf(&line, "<%d>", FACILITY_MAIL | (found != NULL ? found[1] : 6));
+	(void)buf_printf(&line, "<%d>", facility_number(conf->syslog_facility) | (found != NULL ? found[1] : 6));
 	log_record_format(&line, record, "");
 	/* syslog(3)'s form has no host name between time and tag. */
 	if (state.syslog >= 0 && send(state.syslog, line.data, line.length - 1, MSG_NOSIGNAL) < 0 &&

@@ -5,15 +5,19 @@
  * file has changed, so that a rebuilt table counts at once.
  *
  * Runs as uid secret, outside any chroot, since tables live anywhere. A client names a table by
- * type and name and can read what this uid can; updates are taken for tables in
- * proxy_write_maps alone. Manual: proxymap(8).
+ * type and name and can read what this uid can: the tables that main.cf has as proxy:type:name
+ * must be in proxy_read_maps, but that is to find mistakes, for the client says that they are.
+ * Updates are taken for tables in proxy_write_maps alone, by the service of
+ * proxywrite_service_name alone, of which one process is enough. Manual: proxymap(8).
  */
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/htab.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "conf/conf.h"
 #include "ipc/channel.h"
 #include "ipc/table_client.h"
@@ -21,6 +25,7 @@
 #include "table/table.h"
 
 /* Flags that a client may choose; how the table is opened is our matter. */
+enum { REFUSALS_MAX = 100 };
 enum { CLIENT_FLAGS = TABLE_FOLD | TABLE_NO_SUBST | TABLE_UTF8 };
 
 static struct htab tables; /* flags and "type:name" -> struct table */
@@ -31,16 +36,51 @@ static void prepare(void)
 	table_register_databases();
 }
 
-/* Whether main.cf lists the table as one that may be written through proxymap. */
-static bool may_write(struct span name)
+/* Whether one of the words of a list is "proxy:" and this name. */
+static bool lists_table(const char *list, struct span name)
 {
-	struct span rest = span_of(conf->proxy_write_maps), word;
+	struct span rest = span_of(list), word;
 
-	while ((word = span_word(&rest, ", \t\r\n")).n > 0) {
-		if (span_starts(word, SPAN("proxy:")))
-			word = span_from(word, 6);
+	while ((word = words_next(&rest, WORDS_BLANK_OR_COMMA)).n > 0) {
+		if (!span_starts(word, SPAN("proxy:")))
+			continue;
+		while (span_starts(word, SPAN("proxy:")))
+			word = span_from(word, strlen("proxy:"));
 		if (span_eq(word, name))
 			return true;
+	}
+	return false;
+}
+
+/* NULL when the client may have the table for that; else the parameter that does not list it. */
+static const char *refusal(const struct msg_table_request *request)
+{
+	struct span name = request->table;
+
+	while (span_starts(name, SPAN("proxy:")))
+		name = span_from(name, strlen("proxy:"));
+	if (request->verb != TABLE_VERB_LOOKUP || (request->flags & TABLE_WRITE) != 0)
+		return lists_table(conf->proxy_write_maps, name) ? NULL : "proxy_write_maps";
+	if ((request->flags & TABLE_BY_PROXY) == 0 || lists_table(conf->proxy_read_maps, name))
+		return NULL;
+	return "proxy_read_maps";
+}
+
+/* Says to the log, once for each table, what the client hears as an error of the table. */
+static bool is_allowed(const struct msg_table_request *request, struct buf *error)
+{
+	static struct htab said;
+	const char *parameter = refusal(request);
+
+	if (parameter == NULL)
+		return true;
+	(void)buf_printf(error, "%.*s: not in %s", SPAN_ARG(request->table), parameter);
+	if (said.count < REFUSALS_MAX && htab_get(&said, request->table) == NULL) {
+		(void)htab_put(&said, request->table, &said);
+		log_warn("request for unapproved table: \"%s\"", log_clean(request->table));
+		log_warn("to approve this table for %s access, list proxy:%s in main.cf:%s",
+			 strcmp(parameter, "proxy_read_maps") == 0 ? "read-only" : "read-write",
+			 log_clean(request->table), parameter);
 	}
 	return false;
 }
@@ -73,9 +113,11 @@ static struct table *open_table(struct span name, unsigned flags, struct buf *er
 static void look_up(const struct msg_table_request *request, struct msg_table_answer *answer,
 		    struct buf *error)
 {
-	struct table *table = open_table(request->table, request->flags & CLIENT_FLAGS, error);
+	struct table *table = NULL;
 
 	answer->status = TABLE_ERROR;
+	if (is_allowed(request, error))
+		table = open_table(request->table, request->flags & CLIENT_FLAGS, error);
 	if (table == NULL)
 		return;
 	answer->status = table_lookup(table, NULL, request->key, &answer->value);
@@ -93,10 +135,12 @@ static void change(const struct msg_table_request *request, struct msg_table_ans
 	struct table *table;
 
 	answer->status = is_put ? (uint32_t)TABLE_PUT_FAILED : (uint32_t)TABLE_ERROR;
-	if (!may_write(request->table)) {
-		(void)buf_printf(error, "%.*s: not in proxy_write_maps", SPAN_ARG(request->table));
+	if (strcmp(service.name, conf->proxywrite_service_name) != 0) {
+		(void)buf_printf(error, "the %s service writes no table", service.name);
 		return;
 	}
+	if (!is_allowed(request, error))
+		return;
 	table = open_table(request->table, flags, error);
 	if (table == NULL)
 		return;
