@@ -124,7 +124,7 @@ static bool resolve_one(struct portion *portion, struct rcpt *rcpt)
 	if ((envelope->flags & ENVELOPE_PROBE) != 0 &&
 	    probes_in_memory > (size_t)conf->address_verify_pending_request_limit) {
 		rcpt->target = address;
-		set_retry(portion, rcpt, "4.3.3 Too many address verification requests");
+		set_retry(portion, rcpt, "4.3.2 Too many address verification requests");
 		divert(portion, rcpt);
 		return true;
 	}

@@ -65,7 +65,8 @@ static struct clock_mono lookup_deadline(void)
 /* A lookup that found nothing. */
 static void why_lookup(struct why *why, const struct dns_result *result)
 {
-	const char *status = result->rcode == DNS_FAIL_FILTER  ? "4.7.0"
+	const char *status = result->rcode == DNS_FAIL_FILTER ||
+					     result->rcode == DNS_FAIL_FILTER_TABLE ? "4.7.0"
 			     : result->status == DNS_TEMPORARY ? "4.4.3"
 							       : "5.4.4";
 

@@ -3,6 +3,7 @@
 
 #include "smtpd/names.h"
 
+#include "base/log.h"
 #include "net/dns.h"
 
 enum { LOOKUP_MS = 30000 };
@@ -28,10 +29,13 @@ enum name_result name_can_receive(struct span domain)
 					 ? NAME_NULL_MX
 					 : NAME_RECEIVES;
 		else if (status == DNS_TEMPORARY)
-			answer = NAME_TEMPORARY;
+			answer = result.rcode == DNS_FAIL_FILTER ? NAME_RECEIVES : NAME_TEMPORARY;
 		else if (status == DNS_NO_NAME || status == DNS_INVALID)
 			break;
 	}
+	if (result.rcode == DNS_FAIL_FILTER)
+		log_warn("%s: MX or address lookup error: DNS reply filter drops all results",
+			 log_clean(domain));
 	dns_result_done(&result);
 	return answer;
 }

@@ -153,7 +153,6 @@ enum dns_status dns_lookup(struct span name, enum dns_type type, unsigned flags,
 	if (status != DNS_FOUND || filter == NULL || filter(ret, &filtered))
 		return finish(ret, status, name, type);
 	ret->count = 0;
-	ret->rcode = DNS_FAIL_FILTER;
 	ret->status = DNS_TEMPORARY;
 	(void)snprintf(ret->reason, sizeof(ret->reason), "Error looking up name=%.*s type=%s: %s",
 		       SPAN_ARG(span_first(name, 120)), dns_type_name(type), filtered);

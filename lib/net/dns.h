@@ -36,8 +36,17 @@ enum dns_status {
 	DNS_INVALID,   /* no name to ask for, or the answer was none to believe */
 };
 
-/* What rcode is beyond the protocol's own; DNS_FAIL_FILTER is said of a result only, by a filter. */
-enum dns_failure { DNS_FAIL_TIMEOUT = 65536, DNS_FAIL_SERVER, DNS_FAIL_NAME, DNS_FAIL_FILTER };
+/*
+ * What rcode is beyond the protocol's own. A filter alone says the last two, of a result: it has left
+ * nothing, or it could not be asked.
+ */
+enum dns_failure {
+	DNS_FAIL_TIMEOUT = 65536,
+	DNS_FAIL_SERVER,
+	DNS_FAIL_NAME,
+	DNS_FAIL_FILTER,
+	DNS_FAIL_FILTER_TABLE,
+};
 
 enum { DNS_RECORDS_MAX = 100 };
 

@@ -71,5 +71,8 @@ bool dns_filter_apply(struct dns_result *result, const char **ret_reason)
 	result->count = kept;
 	*ret_reason = status == TABLE_ERROR ? "DNS reply filter lookup error"
 					    : "DNS reply filter drops all results";
-	return status != TABLE_ERROR && kept > 0;
+	if (status != TABLE_ERROR && kept > 0)
+		return true;
+	result->rcode = status == TABLE_ERROR ? DNS_FAIL_FILTER_TABLE : DNS_FAIL_FILTER;
+	return false;
 }

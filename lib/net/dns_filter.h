@@ -22,7 +22,8 @@ void dns_filter_text(const struct msg_dns_record *record, struct buf *out);
 
 /*
  * Drops records of a successful result. False when a table failed, or when nothing is left:
- * nobody knows then where the mail should go, and *ret_reason, a constant, says which it was.
+ * nobody knows then where the mail should go, and *ret_reason, a constant, and the result's rcode say
+ * which it was.
  */
 MUST_USE bool dns_filter_apply(struct dns_result *result, const char **ret_reason);
 

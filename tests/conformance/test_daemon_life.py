@@ -5,6 +5,7 @@ import pytest
 from mta import MTA, TMP, poll
 from policy_util import try_rcpt
 
+SCRIPT = TMP / "environment.sh"
 TABLE = "proxy:texthash:$config_directory/approved"
 
 
@@ -16,13 +17,14 @@ def mta(make_mta):
                   "LISTEN2 inet n - n - - smtpd -o smtpd_recipient_restrictions="
                   f"check_recipient_access,{TABLE},permit",
                   "pickup unix n - n 1? 1 pickup",
-                  "environment unix - n n - - pipe flags=q user=alice "
-                  f"argv=/bin/sh -c env>$0/environment.$1 {TMP}/home/alice ${{queue_id}}"],
+                  "environment unix - n n - - pipe user=alice "
+                  f"argv=/bin/sh {SCRIPT} ${{queue_id}}"],
         main={"proxy_read_maps": f"$alias_maps $local_recipient_maps {TABLE}",
               "import_environment": "MAIL_CONFIG, LISTED SET=here { QUOTED = a b }",
               "export_environment": "MAIL_CONFIG LISTED UNLISTED SET QUOTED",
-              "transport_maps": "inline:{environment.test=environment, later.test=retry:4.0.0_later}"},
-        files={"approved": "bob@example.test REJECT\n"})
+              "transport_maps": "inline:{environment.test=environment, later.test=smtp:[127.0.0.99]}"},
+        files={"approved": "bob@example.test REJECT\n",
+               str(SCRIPT): f"env >{TMP}/home/alice/environment.$1\n"})
     env = {"LISTED": "one", "UNLISTED": "two", "SET": "there"}
     instance.run(MTA, "-c", str(instance.config), "start", env=env).ok()
     return instance.start() if not instance.status() else instance

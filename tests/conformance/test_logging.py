@@ -16,8 +16,7 @@ def mta(make_mta, dns):
     dns.mx("remote.test", 10, "mx.remote.test")
     dns.a("mx.remote.test", HOST)
     return make_mta(services=["LISTEN1 inet n - n - - smtpd -o debug_peer_list=127.0.0.0/8",
-                              "LISTEN2 inet n - n - - smtpd -o debug_peer_list=127.0.0.2"],
-                    main={"smtpd_log_access_permit_actions": "static:all"})
+                              "LISTEN2 inet n - n - - smtpd -o debug_peer_list=127.0.0.2"])
 
 
 def rejects(mta, form):
