@@ -388,6 +388,7 @@ int service_main(int argc, char **argv, const struct service_program *program)
 	for (int fd = SNAPSHOT_FD; fd <= LOG_FD; fd++)
 		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGALRM, SIG_DFL); /* the watchdog */
 	problem = conf_snapshot_load(SNAPSHOT_FD, is_lmtp);
 	if (problem != NULL)
 		fatal("%s: the configuration that master gave: %s", program->name, problem);

@@ -92,3 +92,15 @@ def test_probes(mta):
         for local in "xy":
             try_rcpt(mta, f"{local}@good.test", listen=ports["verified"]).check(450)
         mta.wait_log("Too many address verification requests")
+
+
+def test_owner_and_delay(make_mta):
+    """A warning about a command of a list that has to wait goes to who sent the message, although a
+    failure would go to the list's owner."""
+    instance = make_mta(
+        main={"alias_maps": "hash:$config_directory/aliases", "delay_warning_time": "1s"},
+        tables={"hash:aliases": 'list: "|exit 75"\nowner-list: bob\n'})
+    instance.inject("list@example.test", sender="alice@example.test")
+    (warning,) = instance.wait_maildir("alice", timeout=30)
+    assert warning.header("Subject").startswith("Delayed Mail")
+    assert not instance.maildir("bob")
