@@ -128,8 +128,12 @@ static bool take_message(struct ipc_channel *channel, const struct submitter *su
 
 		/* How long a remote client may take is smtpd's business: it goes when it gives up.
 		 */
+		if (!is_open)
+			service_idle();
 		if (ipc_recv(channel, CLOCK_NEVER) != IPC_OK)
 			return false;
+		if (!is_open)
+			service_busy();
 
 		const char *name = ipc_name(buf_span(&channel->in));
 

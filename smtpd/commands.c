@@ -142,6 +142,7 @@ static void handle(struct session *s, struct span line)
 {
 	static char where[16];
 
+	service_busy();
 	notice_line(s, "In", line);
 	line = filter_command(s, line);
 

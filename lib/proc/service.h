@@ -123,6 +123,14 @@ bool service_is_draining(void);
  */
 MUST_USE bool service_wait(int fd, struct clock_mono deadline);
 
+/*
+ * WORKERS: the watchdog. A worker that is busy for daemon_timeout is ended by SIGALRM. Its time begins
+ * with a connection and with what service_wait() waited for; a program that waits by itself says
+ * when a new request begins, and when it has none.
+ */
+void service_busy(void);
+void service_idle(void);
+
 /* WORKERS: whether more than 80% of maxproc are busy: postconf(5) stress. */
 bool service_is_stressed(void);
 

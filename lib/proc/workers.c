@@ -76,10 +76,14 @@ bool service_is_draining(void)
 	return scoreboard != NULL && atomic_load(&scoreboard->is_draining);
 }
 
-/* From here on this process has daemon_timeout for what it does: then SIGALRM ends it. */
-static void watch_out(void)
+void service_busy(void)
 {
 	(void)alarm((unsigned)conf->daemon_timeout);
+}
+
+void service_idle(void)
+{
+	(void)alarm(0);
 }
 
 bool service_wait(int fd, struct clock_mono deadline)
@@ -88,11 +92,11 @@ bool service_wait(int fd, struct clock_mono deadline)
 			       { .fd = template.drain_read, .events = POLLIN } };
 	int ready;
 
-	(void)alarm(0); /* to be idle is no fault */
+	service_idle();
 	do {
 		ready = poll(p, 2, clock_poll_ms(deadline));
 	} while (ready < 0 && errno == EINTR);
-	watch_out();
+	service_busy();
 	return ready > 0 && p[0].revents != 0;
 }
 
@@ -175,9 +179,9 @@ static void take_connection(int fd, const char *client)
 	if (atomic_fetch_sub(&scoreboard->idle, 1) == 1 &&
 	    write(template.nobody_idle.fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		fatal("wake the template: %s", strerror(errno));
-	watch_out();
+	service_busy();
 	template.program->serve(fd, client);
-	(void)alarm(0);
+	service_idle();
 	atomic_store(&worker.slot->is_busy, false);
 	atomic_fetch_add(&scoreboard->idle, 1);
 }
