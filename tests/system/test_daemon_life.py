@@ -1,9 +1,11 @@
 """The life of Postern's daemons where it is not Postfix's: the watchdog of a loop, tables that are
 not there or not approved, log files that may not be, the windows of listening sockets."""
 
+import contextlib
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 
@@ -107,3 +109,16 @@ def test_own_writer(make_mta):
     (instance.queue / "jail/verify/proxywrite").unlink()
     try_rcpt(instance, "alice@example.test").check(250)
     poll((shared / "verify.db").exists)
+
+
+def test_kick_in_vain(mta):
+    """trigger_timeout: how long postkick(1) tries to reach a service that does not accept."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as stuck, contextlib.ExitStack() as near:
+        stuck.bind(str(mta.queue / "public/stuck"))
+        stuck.listen(0)
+        waiting = near.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+        waiting.connect(str(mta.queue / "public/stuck"))
+        with mta.settings(trigger_timeout="1s"):
+            result = mta.run("postkick", "public", "stuck", "W", timeout=9)
+    assert result.code == 1
+    assert "Cannot contact class public service stuck" in result.err
