@@ -256,8 +256,11 @@ static void report_to_next(const struct delivery *delivery)
 
 static void report_result(const struct delivery *delivery)
 {
-	if (!send_result(delivery, delivery->caller, clock_in_ms(TAKEN_LIMIT_MS)) &&
-	    delivery->is_of_qmgr)
+	if (send_result(delivery, delivery->caller, clock_in_ms(TAKEN_LIMIT_MS)))
+		return;
+	/* First: a caller that lives after all waits no longer. */
+	ipc_close(delivery->caller);
+	if (delivery->is_of_qmgr)
 		report_to_next(delivery);
 }
 
@@ -468,7 +471,7 @@ static bool serve_request(struct ipc_channel *channel, bool is_qmgr,
 		agent->deliver(&delivery);
 	report_result(&delivery);
 	forget(&delivery);
-	return true;
+	return ipc_is_open(channel);
 }
 
 /* Waits for a request. IPC_TIMEOUT says that the service drains. */
