@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)domain_status_text(domain_check(rcpt, false));
 	(void)domain_parent(rcpt);
 	(void)verp_are_delimiters(span_first(rcpt, 2), SPAN("-=+"));
-	(void)verp_sender(&out, SPAN("+="), sender, rcpt);
+	(void)verp_sender(&out, SPAN("+="), sender, rcpt, "double-bounce");
 	buf_done(&out);
 	return 0;
 }
