@@ -1,5 +1,8 @@
 """Group G, logging in."""
 
+import base64
+import os
+import socket
 import threading
 import time
 
@@ -7,24 +10,27 @@ import pytest
 from attack import MAIN, STRANGER, alive, clean_log
 from auth_server import AuthServer, cram
 from client import Client, b64
-from mta import poll
 
 USERS = {"alice": "secret", "bob": "pw"}
 
 
 @pytest.fixture(scope="module")
 def mta(make_mta):
-    """LISTEN0 without AUTH, 1 with Dovecot's protocol, 2 with TLS only, 3 with a file of users."""
+    """LISTEN0 without AUTH, 1 with Dovecot's protocol, 2 with TLS only, 3 with a file of users,
+    4 with a server that talks nonsense."""
     smtpd = "inet n - n - - smtpd -o smtpd_sasl_auth_enable=yes"
     return make_mta(
         {**MAIN, "smtpd_sasl_type": "dovecot", "smtpd_sasl_path": "private/auth",
          "smtpd_hard_error_limit": "100000", "smtpd_sasl_passwd_delay": "0",
+         # G5 is about bans; the rate limit would hide them.
+         "smtpd_client_auth_rate_limit": "0",
          "smtpd_sender_login_maps": "inline:{alice@example.test=alice}",
          "smtpd_sender_restrictions": "reject_sender_login_mismatch"},
         services=[
             f"LISTEN1 {smtpd}",
             f"LISTEN2 {smtpd} -o smtpd_tls_auth_only=yes",
             f"LISTEN3 {smtpd} -o smtpd_sasl_type=passwd",
+            f"LISTEN4 {smtpd} -o smtpd_sasl_path=private/nonsense",
         ],
     )
 
@@ -122,19 +128,18 @@ def test_G4(mta, auth):
         c.cmd("*", 501)
         c.cmd("AUTH LOGIN", 334)
         c.cmd("*", 501)
-    import base64
     challenge = base64.b64decode(c.cmd("AUTH CRAM-MD5", 334).text).decode()
     c.cmd(b64("bob " + cram(challenge, "pw")), 235)
     assert c.cmd("AUTH PLAIN " + b64("\0alice\0secret")).code == 503
 
 
-@pytest.mark.parametrize("sources", [["192.0.2.70"],
-                                     [f"2001:db8:0:77::{n:x}" for n in range(1, 6)]])
-def test_G5(mta, sources):
-    """Guessing from an address, or all over a /64, ends soon and for all of it."""
-    if ":" in sources[0]:
-        pytest.importorskip("client")
-        sources = [f"203.0.113.{n}" for n in range(1, 60)]
+@pytest.mark.parametrize("net, limit, sources", [
+    ("192.0.2.70", 20, ["192.0.2.70"]),
+    ("203.0.113.0/24", 100, [f"203.0.113.{n}" for n in range(1, 60)]),
+])
+def test_G5(mta, net, limit, sources):
+    """Guessing from an address, or all over its network, ends soon and for all of it. (That a /64
+    counts as one address is a matter of tests/unit: the network of the cases has no IPv6.)"""
     seen, start = 0, time.monotonic()
     for number in range(1000):
         try:
@@ -146,9 +151,8 @@ def test_G5(mta, sources):
         c.ehlo()
         seen += c.auth_plain("alice", f"x{number}", expect=None).code == 535
         c.close()
-    assert seen <= 20 * min(len(sources), 5) and time.monotonic() - start < 60, seen
-    for net in ("192.0.2.70", "203.0.113.0/24"):
-        mta.run("postern", "ban", "del", net)
+    assert limit / 2 < seen < limit + 5 and time.monotonic() - start < 60, seen
+    assert mta.run("postern", "ban", "del", net).code == 0
 
 
 def test_G6(mta):
@@ -183,10 +187,7 @@ ANSWERS = {
 
 def dovecot_of(mta, greeting, answer):
     """A server that says that, whatever it hears."""
-    import os
-    import socket
-    path = mta.queue / "private/auth"
-    path.rename(path.with_suffix(".kept"))
+    path = mta.queue / "private/nonsense"
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     os.chmod(path, 0o666)
@@ -214,7 +215,6 @@ def dovecot_of(mta, greeting, answer):
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         path.unlink()
-        path.with_suffix(".kept").rename(path)
     return end
 
 
@@ -225,15 +225,16 @@ def test_G7(mta, what):
     answer = ANSWERS.get(what.removeprefix("answer "), b"")
     end = dovecot_of(mta, GARBAGE.get(what, good), answer)
     try:
-        c = stranger(mta)
+        c = stranger(mta, 4)
         reply = c.cmd("AUTH PLAIN " + b64("\0alice\0secret"))
         assert reply.code in (454, 535), reply
         c.mail("x@client.test")
         c.rcpt("alice@example.test")
         alive(c)
+        c.close()
     finally:
         end()
-    poll(lambda: stranger(mta).cmd("AUTH PLAIN " + b64("\0alice\0secret")).code == 235, 10, "a login")
+    stranger(mta).auth_plain("alice", "secret")
 
 
 def test_G8(mta):

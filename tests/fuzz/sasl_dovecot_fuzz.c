@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/* Lines of an authentication server: each as a part of the greeting, and as an answer. */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sasl/dovecot.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static bool is_inside(struct span part, struct span line)
+{
+	return part.n == 0 || (part.p >= line.p && part.p + part.n <= line.p + line.n);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct span rest = { (const char *)data, size }, line;
+	struct dovecot_greeting greeting = { .is_done = false };
+	struct dovecot_answer answer;
+
+	if (size > 65536)
+		return 0;
+	while (span_line(&rest, &line)) {
+		enum dovecot_kind kind = dovecot_answer_parse(line, &answer);
+
+		(void)!dovecot_greeting_line(&greeting, line);
+		if (greeting.mechanisms.count > SASL_MECHANISMS_MAX)
+			abort();
+		if (kind == DOVECOT_BAD || kind == DOVECOT_OTHER)
+			continue;
+		if (!is_inside(answer.user, line) || !is_inside(answer.reason, line) ||
+		    !is_inside(answer.challenge, line) ||
+		    (kind == DOVECOT_OK && answer.user.n == 0))
+			abort();
+	}
+	for (size_t i = 0; i < greeting.mechanisms.count; i++)
+		if (strlen(greeting.mechanisms.list[i].name) > SASL_NAME_MAX)
+			abort();
+	return 0;
+}
