@@ -139,10 +139,13 @@ void passwd_edit(struct span text, struct span user, const char *hash, struct bu
 		bool is_his = !is_silent(line) && split_line(span_trim(line), &name, &old) &&
 			      span_eq(name, user);
 
-		if (!is_his)
-			(void)buf_printf(out, "%.*s\n", SPAN_ARG(line));
-		else if (hash != NULL && !*ret_was_there)
+		if (!is_his) {
+			/* As it is, with any byte: half a bad line may be a good one. */
+			(void)buf_add(out, line);
+			(void)buf_char(out, '\n');
+		} else if (hash != NULL && !*ret_was_there)
 			(void)buf_printf(out, "%.*s:%s\n", SPAN_ARG(user), hash);
+		}
 		*ret_was_there = *ret_was_there || is_his;
 	}
 	if (hash != NULL && !*ret_was_there)

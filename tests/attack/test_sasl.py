@@ -138,8 +138,8 @@ def test_G4(mta, auth):
     ("203.0.113.0/24", 100, [f"203.0.113.{n}" for n in range(1, 60)]),
 ])
 def test_G5(mta, net, limit, sources):
-    """Guessing from an address, or all over its network, ends soon and for all of it. (That a /64
-    counts as one address is a matter of tests/unit: the network of the cases has no IPv6.)"""
+    """Guessing from an address, or all over its network, ends soon and for all of it. (That
+    a /64 counts as one address: tests/system/test_sasl.py.)"""
     seen, start = 0, time.monotonic()
     for number in range(1000):
         try:

@@ -306,8 +306,24 @@ def test_ban_of_network(mta):
 
 def proxied(mta, client):
     c = mta.smtp(PROXY, banner=None)
-    c.send(f"PROXY TCP4 {client} 192.0.2.1 1234 25\r\n")
+    kind, server = ("TCP6", "2001:db8::1") if ":" in client else ("TCP4", "192.0.2.1")
+    c.send(f"PROXY {kind} {client} {server} 1234 25\r\n")
     return c, c.reply()
+
+
+def test_ban_of_ipv6(mta):
+    """The addresses of a /64 are one client."""
+    try:
+        for n in range(1, 21):
+            c, banner = proxied(mta, f"2001:db8:0:77::{n:x}")
+            assert banner.code == 220
+            c.ehlo()
+            assert c.auth_plain("alice", "x", expect=None).code == (535 if n < 20 else 421)
+            c.close()
+        poll(lambda: proxied(mta, "2001:db8:0:77:1::1")[1].code == 421, 5, "a ban")
+        assert proxied(mta, "2001:db8:0:78::1")[1].code == 220
+    finally:
+        bans(mta, "del", "2001:db8:0:77::/64")
 
 
 def test_ban_behind_proxy(mta):
@@ -413,6 +429,18 @@ def test_tokens_to_server(mta):
             c.cmd("AUTH XOAUTH2 " + b64("user=alice\1auth=Bearer token\1\1"), 235)
     finally:
         server.close()
+
+
+@pytest.mark.parametrize("main, said", [
+    ({"smtpd_sasl_type": "cyrus"}, "smtpd_sasl_type = cyrus: expected dovecot or passwd"),
+    ({"smtpd_sasl_security_options": "noplaintxt"}, "unknown option: noplaintxt"),
+])
+def test_refused_at_start(make_mta, main, said):
+    """What would leave everybody, or nobody, without a login is told at the start."""
+    instance = make_mta(start=False, main={"smtpd_sasl_type": "passwd",
+                                           "smtpd_sasl_auth_enable": "yes", **main})
+    assert instance.control("start").code != 0
+    assert said in instance.log_file.read_text()
 
 
 # The client.
