@@ -143,7 +143,7 @@ void passwd_edit(struct span text, struct span user, const char *hash, struct bu
 			/* As it is, with any byte: half a bad line may be a good one. */
 			(void)buf_add(out, line);
 			(void)buf_char(out, '\n');
-		} else if (hash != NULL && !*ret_was_there)
+		} else if (hash != NULL && !*ret_was_there) {
 			(void)buf_printf(out, "%.*s:%s\n", SPAN_ARG(user), hash);
 		}
 		*ret_was_there = *ret_was_there || is_his;
