@@ -47,8 +47,8 @@ static void check_mode(int fd, const char *path)
 {
 	struct stat st;
 
-	if (fstat(fd, &st) == 0 && (st.st_mode & 044) != 0)
-		log_warn("%s can be read by others than its owner", path);
+	if (fstat(fd, &st) == 0 && (st.st_mode & 04) != 0)
+		log_warn("%s can be read by everybody", path);
 }
 
 static void prepare(void)
