@@ -37,7 +37,7 @@ def mta(make_mta):
             f"LISTEN2 {dovecot} -o smtpd_sasl_path=private/real",
             f"LISTEN3 {dovecot} -o smtpd_sasl_path=private/auth",
             f"LISTEN{PROXY} {smtpd} -o smtpd_upstream_proxy_protocol=haproxy",
-            f"LISTEN5 {smtpd} -o notify_classes=protocol,policy",
+            f"LISTEN5 {smtpd} -v -o notify_classes=protocol,policy",
         ],
     )
 
@@ -159,6 +159,7 @@ def test_password_is_nowhere(mta):
     mta.wait_log(rf"warning: unknown\[{STRANGER}\]: SASL PLAIN authentication failed: .*"
                  "sasl_username=alice")
     mta.wait_log("SASL LOGIN authentication failed: .*sasl_username=alice")
+    mta.wait_log(rf"< unknown\[{STRANGER}\]: AUTH$")  # it is a verbose log
     mta.wait_log("postmaster")
     hidden = [b"Top53cret", b64("Top53cret").encode(), b64("\0alice\0Top53cret").encode()[:20]]
     mta.wait_empty_queue()
