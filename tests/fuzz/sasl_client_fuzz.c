@@ -54,6 +54,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size == 0 || size > 8192)
 		return 0;
+	struct sasl_options options;
+	struct span unknown;
+
+	if (sasl_options_parse(input, &options, &unknown) &&
+	    (options.forbidden & options.required) != 0)
+		abort();
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		converse(names[i], input);
 	final(input);

@@ -15,6 +15,22 @@ static bool is_inside(struct span part, struct span line)
 	return part.n == 0 || (part.p >= line.p && part.p + part.n <= line.p + line.n);
 }
 
+/* What is asked is one line, whatever the client responds (in base64, checked before). */
+static void ask(struct span response)
+{
+	struct dovecot_request request = {
+		.id = 1, .mechanism = "PLAIN", .service = "smtp", .local_addr = "192.0.2.1",
+		.local_port = "25", .remote_addr = "192.0.2.2", .remote_port = "1234",
+		.is_secured = response.n % 2 == 0, .has_response = response.n > 0,
+		.response = response,
+	};
+	struct buf line = BUF_INIT(DOVECOT_LINE_MAX);
+
+	if (dovecot_auth_line(&line, &request) && !span_ends(buf_span(&line), SPAN("\n")))
+		abort();
+	buf_done(&line);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct span rest = { (const char *)data, size }, line;
@@ -23,6 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size > 65536)
 		return 0;
+	ask(rest);
 	while (span_line(&rest, &line)) {
 		enum dovecot_kind kind = dovecot_answer_parse(line, &answer);
 
