@@ -44,6 +44,11 @@ static void put_client(struct buf *out, const struct msg_envelope *envelope)
 	put_clean(out, envelope->client_addr);
 	(void)buf_text(out, "])\r\n");
 	(void)buf_add(out, envelope->received_tls);
+	if ((envelope->flags & ENVELOPE_SHOW_LOGIN) != 0 && envelope->sasl_username.n > 0) {
+		(void)buf_text(out, "\t(Authenticated sender: ");
+		put_clean(out, envelope->sasl_username);
+		(void)buf_text(out, ")\r\n");
+	}
 }
 
 void received_make(const struct message *message, struct buf *out)

@@ -91,6 +91,12 @@ static bool speaks_to_others(const struct master_service *entry)
 	return strcmp(entry->command, "spawn") == 0 || strcmp(entry->command, "smtpd") == 0;
 }
 
+/* Those that postern(1) asks, which is root's: not even queue commands may. */
+static bool listens_to_root(const struct master_service *entry)
+{
+	return strcmp(entry->command, "anvil") == 0;
+}
+
 /* Where commands ask a service whose name in public/ is a FIFO; see command_connect(). */
 static bool want_socket_beside(struct config *config, struct wanted *wanted, const char *path,
 			       struct buf *error)
@@ -123,6 +129,9 @@ static bool want_at_path(struct config *config, struct wanted *wanted, const cha
 	case MASTER_UNIX:
 		if (speaks_to_others(wanted->entry))
 			return sockets_want_unix(set, SOCKET_UNIX_STREAM, path, 0666, (gid_t)-1,
+						 SERVICE_PUBLIC, error);
+		if (listens_to_root(wanted->entry))
+			return sockets_want_unix(set, SOCKET_UNIX, path, 0600, (gid_t)-1,
 						 SERVICE_PUBLIC, error);
 		return !is_public || sockets_want_unix(set, SOCKET_UNIX, path, 0666,
 						       config->setgid_gid, SERVICE_PUBLIC, error);

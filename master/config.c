@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "conf/check.h"
 #include "conf/computed.h"
+#include "net/endpoint.h"
 #include "queue/foreign.h"
 #include "table/maps.h"
 #include "conf/template.h"
@@ -549,6 +550,23 @@ static void add_servers_of(const struct config *config, const struct master_serv
 	buf_done(&classes);
 }
 
+/* The authentication server of one smtpd service. */
+static void add_sasl_server(const struct config *config, const struct master_service *service,
+			    struct buf *list)
+{
+	struct buf value = BUF_INIT(CONF_VALUE_MAX);
+	char *text;
+
+	expand_value(config, service, SPAN("smtpd_sasl_type"), &value);
+	if (span_is(buf_span(&value), "dovecot")) {
+		expand_value(config, service, SPAN("smtpd_sasl_path"), &value);
+		text = endpoint_of_path(buf_str(&value));
+		add_endpoint(span_of(text), list);
+		free(text);
+	}
+	buf_done(&value);
+}
+
 /*
  * The sockets that lmtp gets as next hop: "lmtp:unix:PATH" in a parameter, or in a table that is
  * written out there (inline:{...}). For what other tables name, qmgr vouches (net/endpoint.h).
@@ -590,8 +608,10 @@ void config_add_endpoints(const struct config *config, struct conf_snapshot *sna
 
 		if (service->is_replaced)
 			continue;
-		if (strcmp(service->command, "smtpd") == 0)
+		if (strcmp(service->command, "smtpd") == 0) {
 			add_servers_of(config, service, &list);
+			add_sasl_server(config, service, &list);
+		}
 		if (service->overrides.count > 0)
 			add_sockets_of(config, service, &list);
 	}

@@ -55,12 +55,14 @@ void session_set_names(struct session *session, const struct target *target,
 		(void)snprintf(session->name, sizeof(session->name), "%s[%.*s]", session->host,
 			       SPAN_ARG(target->host));
 		(void)snprintf(session->relay, sizeof(session->relay), "%s", session->name);
+		session->port = 0;
 		return;
 	}
 	(void)snprintf(session->host, sizeof(session->host), "%.*s", SPAN_ARG(host->name));
 	(void)snprintf(session->name, sizeof(session->name), "%s[%s]", session->host,
 		       ip_text(&host->addr, text).p);
 	(void)snprintf(session->relay, sizeof(session->relay), "%s:%u", session->name, host->port);
+	session->port = host->port;
 }
 
 /* What is in brackets in "host[address]". */
@@ -115,6 +117,8 @@ static void on_hello_line(void *context, struct span line, bool is_first)
 	if (span_is_nocase(word, "SIZE") &&
 	    !span_u64(span_word(&line, " \t"), INT64_MAX, &session->size_limit))
 		session->size_limit = 0;
+	if (span_is_nocase(word, "AUTH"))
+		auth_take_offer(session, line);
 	if (span_is_nocase(word, "XFORWARD"))
 		take_xforward(session, line);
 }
@@ -127,6 +131,7 @@ static bool say_hello(struct session *session, struct transfer *transfer, const 
 	enum chat chat;
 
 	session->features = 0;
+	session->auth_offer.count = 0;
 	session->size_limit = 0;
 	chat_say(session, "%s %s", verb, conf->smtp_helo_name);
 	chat = chat_listen(session, conf->smtp_helo_timeout,
@@ -233,14 +238,16 @@ bool session_start(struct session *session, struct transfer *transfer, int fd)
 	stream_reopen(&session->stream, fd);
 	smtp_reply_init(&session->reply);
 	session->is_open = true;
-	session->is_broken = session->is_closing = false;
+	session->is_broken = session->is_closing = session->is_logged_in = false;
+	session->is_encrypted = session->is_verified = false;
 	session->uses = 0;
 	session->opened = clock_mono_now();
 	if (take_greeting(session, transfer, &says_esmtp)) {
 		pix_detect(session, transfer, &no_esmtp);
 		if (negotiate(session, transfer,
 			      !no_esmtp && !conf->smtp_never_send_ehlo &&
-				      (says_esmtp || conf->smtp_always_send_ehlo)))
+				      (says_esmtp || conf->smtp_always_send_ehlo)) &&
+		    auth_log_in(session, transfer))
 			return true;
 	}
 	session_end(session);
@@ -326,6 +333,9 @@ bool session_may_stay(const struct session *session)
 	int64_t limit_ms = (int64_t)conf->smtp_connection_reuse_time_limit * 1000;
 	int count_limit = conf->smtp_connection_reuse_count_limit;
 
+	/* The next message may have a sender with a login of his own. */
+	if (conf->smtp_sasl_auth_enable && conf->smtp_sender_dependent_authentication)
+		return false;
 	return session->is_open && !session->is_broken && !session->is_closing &&
 	       !clock_is_past(clock_add_ms(session->opened, limit_ms)) &&
 	       (count_limit == 0 || session->uses < (unsigned)count_limit);

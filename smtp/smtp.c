@@ -6,7 +6,7 @@
  * Runs as uid net in its own directory without a file; it may open internet sockets and reach dns,
  * proxymap and connect. Messages come from qmgr as descriptors, read only. Trusts qmgr for what
  * to deliver, and no server for anything. Manual: smtp(8), lmtp(8). RFC 5321, RFC 2033, RFC 2920,
- * RFC 1870, RFC 6152, RFC 6531, RFC 3461, RFC 7505.
+ * RFC 1870, RFC 6152, RFC 6531, RFC 3461, RFC 7505, RFC 4954.
  */
 
 #include "smtp.h"
@@ -66,6 +66,7 @@ static void prepare(void)
 	tables.dns_reply_filter = open_maps("dns_reply_filter", conf->smtp_dns_reply_filter);
 	tables.pix_workarounds = open_maps("pix_workaround_maps", conf->smtp_pix_workaround_maps);
 	debug_peer_prepare();
+	auth_prepare(open_maps("sasl_password_maps", conf->smtp_sasl_password_maps));
 	dns_filter_set(tables.dns_reply_filter);
 	if (!target_port(span_of(conf->smtp_tcp_port), &tables.default_port))
 		fatal("smtp_tcp_port: %s is no port", conf->smtp_tcp_port);

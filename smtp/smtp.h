@@ -12,6 +12,7 @@
  *     srv.c          the order of SRV records
  *     connect.c      sockets
  *     session.c      greeting, EHLO, XFORWARD, QUIT; sessions kept for the next request
+ *     auth.c         logging in
  *     pix.c          workarounds for a firewall
  *     chat.c         commands out, replies in
  *     transaction.c  MAIL to final dot, pipelined
@@ -25,6 +26,7 @@
 #include "base/stream.h"
 #include "deliver/delivery.h"
 #include "mail/smtp_reply.h"
+#include "sasl/mechanism.h"
 #include "table/maps.h"
 
 struct site;
@@ -150,6 +152,7 @@ enum feature {
 	FEATURE_XFORWARD_HELO = 1 << 10,
 	FEATURE_XFORWARD_IDENT = 1 << 11,
 	FEATURE_XFORWARD_SOURCE = 1 << 12,
+	FEATURE_AUTH = 1 << 13,
 };
 
 struct session {
@@ -167,6 +170,11 @@ struct session {
 	struct ip_addr addr;
 	bool is_best_mx;     /* no MX of the domain has a lower preference */
 	bool has_others;     /* there are further hosts to try when this one fails */
+	bool is_encrypted;   /* TLS is on */
+	bool is_verified;    /* and the server is who it says */
+	struct sasl_mechanisms auth_offer; /* what of it we may use */
+	bool is_logged_in;
+	unsigned port;       /* 0: a UNIX socket */
 	char host[256];      /* host name */
 	char name[320];      /* "host[192.0.2.1]" */
 	char relay[336];     /* "host[192.0.2.1]:25" */
@@ -191,6 +199,17 @@ void session_end(struct session *session);
 
 /* Whether it can be kept for another message, by its state and the limits. */
 bool session_may_stay(const struct session *session);
+
+/* ---- auth.c ---- */
+
+/* In prepare(); `passwords` is smtp_sasl_password_maps. */
+void auth_prepare(struct maps *passwords);
+
+/* The words behind "AUTH" in a reply to EHLO. */
+void auth_take_offer(struct session *session, struct span words);
+
+/* Logs in when the server offers it and there is a password for it. False: trouble.c was told. */
+bool auth_log_in(struct session *session, struct transfer *transfer);
 
 /* ---- pix.c ---- */
 
@@ -283,6 +302,8 @@ void why_set(struct why *why, const char *status, const char *format, ...) PRINT
 
 /* The same for the server's last reply: "host X said: REPLY (in reply to WHAT)". */
 void why_said(struct why *why, const struct session *session, const char *what);
+/* "SASL authentication failed; server X said: REPLY" */
+void why_unauthenticated(struct why *why, const struct session *session);
 /* "host X refused to talk to me: REPLY" */
 void why_refused(struct why *why, const struct session *session);
 

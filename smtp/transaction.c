@@ -91,6 +91,8 @@ static void mail_command(struct transaction *tx)
 	}
 	if (tx->transfer->needs_utf8)
 		(void)buf_text(&tx->line, " SMTPUTF8");
+	if (conf->smtp_send_dummy_mail_auth && tx->session->is_logged_in)
+		(void)buf_text(&tx->line, " AUTH=<>");
 }
 
 static void rcpt_command(struct transaction *tx, size_t index)

@@ -73,6 +73,13 @@ void why_said(struct why *why, const struct session *session, const char *what)
 			 SPAN_ARG(reply_text(session)), what);
 }
 
+void why_unauthenticated(struct why *why, const struct session *session)
+{
+	(void)set_reply(why, session);
+	(void)buf_printf(&why->reason, "SASL authentication failed; server %s said: %.*s",
+			 session->name, SPAN_ARG(reply_text(session)));
+}
+
 void why_refused(struct why *why, const struct session *session)
 {
 	bool is_failure = set_reply(why, session);

@@ -5,6 +5,7 @@
  */
 
 #include "smtpd/check.h"
+#include "smtpd/auth.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ static const char *const subject_words[] = {
 	[SUBJECT_SENDER] = "Sender address",    [SUBJECT_RCPT] = "Recipient address",
 	[SUBJECT_DATA] = "Data command",        [SUBJECT_END_OF_DATA] = "End-of-data",
 	[SUBJECT_ETRN] = "Etrn command",
+	[SUBJECT_LOGIN] = "SASL login name",
 };
 
 const char *subject_word(enum subject subject)
@@ -56,6 +58,9 @@ const char *subject_text(const struct check *check, enum subject subject)
 		break;
 	case SUBJECT_DATA: (void)snprintf(text, sizeof(text), "<DATA>"); break;
 	case SUBJECT_END_OF_DATA: (void)snprintf(text, sizeof(text), "<END-OF-MESSAGE>"); break;
+	case SUBJECT_LOGIN:
+		(void)snprintf(text, sizeof(text), "<%.*s>", SPAN_ARG(auth_user(s)));
+		break;
 	case SUBJECT_ETRN:
 		(void)snprintf(text, sizeof(text), "<%.*s>", SPAN_ARG(check->etrn_domain));
 		break;
@@ -80,6 +85,7 @@ static void add_context(const struct check *check, struct buf *out)
 		(void)buf_printf(out, " proto=%s", s->protocol);
 	if (s->helo.length > 0)
 		(void)buf_printf(out, " helo=<%s>", log_clean(buf_span(&s->helo)));
+	auth_describe(out, s, " ");
 }
 
 void check_log(const struct check *check, const char *action, const char *text)

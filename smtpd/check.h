@@ -15,7 +15,7 @@ enum verdict { CHECK_DUNNO, CHECK_PERMIT, CHECK_REJECT };
 
 /* What the reply is about: in front of the text, "<a@b>: Sender address rejected: ..." */
 enum subject { SUBJECT_CLIENT, SUBJECT_HELO, SUBJECT_SENDER, SUBJECT_RCPT, SUBJECT_DATA,
-	       SUBJECT_END_OF_DATA, SUBJECT_ETRN };
+	       SUBJECT_END_OF_DATA, SUBJECT_ETRN, SUBJECT_LOGIN };
 
 struct deferral {
 	bool is_set;
@@ -173,6 +173,8 @@ check_fn check_rcpt_access, reject_non_fqdn_rcpt, reject_unknown_rcpt_domain,
 	permit_auth_destination, reject_unverified_rcpt;
 check_fn reject_multi_recipient_bounce, reject_unauth_pipelining, reject_plaintext_session;
 check_fn check_etrn_access, check_policy_service;
+check_fn permit_sasl_authenticated, check_sasl_access, reject_login_mismatch,
+	reject_login_mismatch_known, reject_login_mismatch_in, reject_login_mismatch_out;
 check_fn reject_rbl_client, permit_dnswl_client, permit_rhswl_client, reject_rhsbl_client, reject_rhsbl_helo,
 	reject_rhsbl_sender, reject_rhsbl_rcpt, reject_rhsbl_reverse_client;
 

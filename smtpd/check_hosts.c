@@ -195,6 +195,7 @@ static struct span domain_of(const struct check *check, enum subject subject)
 	case SUBJECT_RCPT: return addr_split(check->rcpt).domain;
 	case SUBJECT_DATA:
 	case SUBJECT_END_OF_DATA:
+	case SUBJECT_LOGIN:
 	case SUBJECT_ETRN: return check->etrn_domain;
 	}
 	return SPAN("");

@@ -4,6 +4,7 @@
 #include "conf/conf.h"
 #include "base/log.h"
 #include "smtpd/address.h"
+#include "smtpd/auth.h"
 #include "smtpd/check.h"
 #include "smtpd/keywords.h"
 
@@ -17,6 +18,7 @@ static const struct {
 	{ "size", KEYWORD_SIZE },
 	{ "vrfy", KEYWORD_VRFY },
 	{ "etrn", KEYWORD_ETRN },
+	{ "auth", KEYWORD_AUTH },
 	{ "enhancedstatuscodes", KEYWORD_ENHANCED },
 	{ "8bitmime", KEYWORD_8BITMIME },
 	{ "dsn", KEYWORD_DSN },
@@ -93,6 +95,27 @@ void cmd_helo(struct session *s, struct span arguments)
 	reply(s, "250 %s", conf->myhostname);
 }
 
+static void announce_line(struct stream *out, const struct sasl_mechanisms *offer, char separator)
+{
+	stream_printf(out, "250-AUTH");
+	for (size_t i = 0; i < offer->count; i++)
+		stream_printf(out, "%c%s", i == 0 ? separator : ' ', offer->list[i].name);
+	stream_printf(out, "\r\n");
+}
+
+/* RFC 4954 3; "AUTH=" is what clients of a draft of it look for. */
+static void announce_auth(struct session *s)
+{
+	struct sasl_mechanisms offer;
+
+	if (!auth_is_enabled(s) || auth_needs_tls(s) || !auth_offer(s, &offer))
+		return;
+	s->ext |= SMTP_EXT_AUTH;
+	announce_line(&s->stream, &offer, ' ');
+	if (conf->broken_sasl_auth_clients)
+		announce_line(&s->stream, &offer, '=');
+}
+
 void cmd_ehlo(struct session *s, struct span arguments)
 {
 	struct stream *out = &s->stream;
@@ -121,6 +144,8 @@ void cmd_ehlo(struct session *s, struct span arguments)
 		stream_printf(out, "250-ETRN\r\n");
 	if ((s->ext & SMTP_EXT_XVERP) != 0)
 		stream_printf(out, "250-XVERP\r\n");
+	if ((off & KEYWORD_AUTH) == 0)
+		announce_auth(s);
 	if ((off & KEYWORD_ENHANCED) == 0)
 		stream_printf(out, "250-ENHANCEDSTATUSCODES\r\n");
 	if ((off & KEYWORD_8BITMIME) == 0) {

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "smtpd/address.h"
+#include "smtpd/auth.h"
 #include "smtpd/check.h"
 
 static void keep(struct session *s, const struct smtp_rcpt *rcpt)
@@ -29,6 +30,8 @@ static void keep(struct session *s, const struct smtp_rcpt *rcpt)
  */
 static bool begin_message(struct session *s)
 {
+	struct buf client = BUF_INIT(4096);
+
 	if (s->mail.was_logged)
 		return true;
 	if (!submit_begin(s)) {
@@ -37,7 +40,10 @@ static bool begin_message(struct session *s)
 		return false;
 	}
 	s->mail.was_logged = true;
-	log_info("%s: client=%s", s->queue_id, client_text(s));
+	(void)buf_printf(&client, "%s", client_text(s));
+	auth_describe(&client, s, ", ");
+	log_info("%s: client=%s", s->queue_id, buf_str(&client));
+	buf_done(&client);
 	return true;
 }
 

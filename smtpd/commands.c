@@ -15,6 +15,7 @@
 static const struct verb verbs[] = {
 	{ "helo", cmd_helo, VERB_NO_PIPELINE },
 	{ "ehlo", cmd_ehlo, VERB_NO_PIPELINE },
+	{ "auth", cmd_auth, VERB_NO_PIPELINE | VERB_IS_SECRET },
 	{ "mail", cmd_mail, 0 },
 	{ "rcpt", cmd_rcpt, 0 },
 	{ "data", cmd_data, VERB_NO_PIPELINE },
@@ -143,7 +144,6 @@ static void handle(struct session *s, struct span line)
 	static char where[16];
 
 	service_busy();
-	notice_line(s, "In", line);
 	line = filter_command(s, line);
 
 	struct span rest = line, word = span_word(&rest, " \t");
@@ -151,6 +151,7 @@ static void handle(struct session *s, struct span line)
 	int errors = s->errors;
 	size_t index;
 
+	notice_line(s, "In", verb != NULL && (verb->flags & VERB_IS_SECRET) != 0 ? word : line);
 	if (is_noop(word)) {
 		reply_quietly(s, "250 2.0.0 Ok");
 		return;

@@ -35,7 +35,7 @@ static bool on_front(void *context, int64_t waited_ms)
 {
 	struct session *s = context;
 	struct msg_front_leave leave;
-	struct msg_front_stay stay = { .is_trusted = false };
+	struct msg_front_stay stay = { .is_trusted = s->login.length > 0 };
 	enum ipc_status status =
 		IPC_EXPECT(&s->front, front_leave, &leave, clock_in_ms(0));
 
@@ -45,7 +45,7 @@ static bool on_front(void *context, int64_t waited_ms)
 		stream_set_wake(&s->stream, -1, NULL, NULL);
 		return true;
 	}
-	if (waited_ms >= (int64_t)leave.silent_ms)
+	if (!stay.is_trusted && waited_ms >= (int64_t)leave.silent_ms)
 		return false;
 	(void)!IPC_SEND(&s->front, front_stay, &stay, -1, clock_in_ms(0));
 	return true;

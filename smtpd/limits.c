@@ -2,7 +2,8 @@
 /*
  * What one client may do in a unit of time: postconf(5) smtpd_client_message_rate_limit and its
  * kin, smtpd_client_event_limit_exceptions. Connections are counted by the front, everything else
- * by anvil, over a connection that the worker keeps. Without anvil there are no limits: mail
+ * by anvil, over a connection that the worker keeps, and so are failed logins, whose client is banned
+ * in the end: smtpd_auth_ban_limit. Without anvil there are no limits: mail
  * is not refused because a counter is away.
  */
 
@@ -41,14 +42,19 @@ bool limit_connection(struct session *s)
 	return true;
 }
 
+static void reach_anvil(struct clock_mono deadline)
+{
+	if (!ipc_is_open(&anvil))
+		ipc_attach(&anvil, service_connect("anvil", deadline));
+}
+
 /* One question; false when anvil did not answer. */
 static bool ask(const struct msg_rate_event *event, unsigned *ret_count)
 {
 	struct clock_mono deadline = clock_in_ms(ANVIL_MS);
 	struct msg_rate_count answer;
 
-	if (!ipc_is_open(&anvil))
-		ipc_attach(&anvil, service_connect("anvil", deadline));
+	reach_anvil(deadline);
 	if (ipc_is_open(&anvil) && IPC_SEND(&anvil, rate_event, event, -1, deadline) == IPC_OK &&
 	    IPC_EXPECT(&anvil, rate_count, &answer, deadline) == IPC_OK) {
 		*ret_count = answer.count;
@@ -98,4 +104,43 @@ bool limit_is_passed(struct session *s, enum rate_kind kind)
 	log_warn("%s rate limit exceeded: %u from %s for service %s", names[kind], count,
 		 client_text(s), service.name);
 	return true;
+}
+
+/* ---- failed logins ---- */
+
+static bool is_never_banned(struct session *s, const struct ip_addr *addr)
+{
+	return ip_is_loopback(addr) ||
+	       match_client(tables.ban_exceptions, &s->lookup, span_of(s->peer.name),
+			    span_of(s->peer.addr)) != MATCH_NO;
+}
+
+static bool tell_failure(const struct msg_login_failure *failure, bool *ret_is_banned)
+{
+	struct clock_mono deadline = clock_in_ms(ANVIL_MS);
+	struct msg_status answer;
+
+	reach_anvil(deadline);
+	if (ipc_is_open(&anvil) &&
+	    IPC_SEND(&anvil, login_failure, failure, -1, deadline) == IPC_OK &&
+	    IPC_EXPECT(&anvil, status, &answer, deadline) == IPC_OK) {
+		*ret_is_banned = answer.code != 0;
+		return true;
+	}
+	ipc_close(&anvil);
+	return false;
+}
+
+bool limit_failed_login(struct session *s)
+{
+	struct msg_login_failure failure = { .address = span_of(s->peer.addr) };
+	struct ip_addr addr;
+	bool is_banned = false;
+
+	if (conf->smtpd_auth_ban_limit == 0 || !ip_parse(failure.address, &addr) ||
+	    is_never_banned(s, &addr))
+		return false;
+	if (!tell_failure(&failure, &is_banned) && !tell_failure(&failure, &is_banned))
+		log_warn("cannot reach the anvil service: failed logins are not counted");
+	return is_banned;
 }

@@ -16,6 +16,7 @@
 #include "conf/conf.h"
 #include "conf/param.h"
 #include "net/endpoint.h"
+#include "smtpd/auth.h"
 
 enum { REQUEST_BYTES = 16 * 1024, ANSWER_LINE_BYTES = 4096, ANSWER_LINES = 100 };
 
@@ -190,11 +191,19 @@ static void add_mail(struct buf *out, const struct check *check)
 	add(out, "stress", span_of(s->is_stressed ? "yes" : ""));
 }
 
-/* Names that have no value without SASL and TLS; servers expect them nevertheless. */
+static void add_login(struct buf *out, const struct session *s)
+{
+	bool is_in = s->login.length > 0;
+
+	add(out, "sasl_method", span_of(is_in ? s->login_method : ""));
+	add(out, "sasl_username", auth_user(s));
+	add(out, "sasl_sender", is_in ? s->mail.mail.auth : SPAN(""));
+}
+
+/* Names that have no value without TLS; servers expect them nevertheless. */
 static void add_security(struct buf *out)
 {
 	static const char *const names[] = {
-		"sasl_method",         "sasl_username",     "sasl_sender",
 		"ccert_subject",       "ccert_issuer",      "ccert_fingerprint",
 		"ccert_pubkey_fingerprint", "encryption_protocol", "encryption_cipher",
 	};
@@ -209,6 +218,7 @@ static void write_request(struct buf *out, const struct check *check,
 {
 	add_client(out, check);
 	add_mail(out, check);
+	add_login(out, check->session);
 	add_security(out);
 	add(out, "policy_context", span_of(server->context));
 	add(out, "compatibility_level", span_of(conf->compatibility_level));

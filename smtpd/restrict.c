@@ -41,12 +41,12 @@ static const struct restriction_row rows[] = {
 	  SUBJECT_CLIENT },
 	{ "check_address_map", check_address_map, ARG_TABLE, SUBJECT_CLIENT },
 	{ "check_ccert_access", check_nobody_access, ARG_TABLE, SUBJECT_CLIENT },
-	{ "check_sasl_access", check_nobody_access, ARG_TABLE, SUBJECT_CLIENT },
+	{ "check_sasl_access", check_sasl_access, ARG_TABLE, SUBJECT_LOGIN },
 	{ "check_reverse_client_hostname_access", check_reverse_client_access, ARG_TABLE,
 	  SUBJECT_CLIENT },
 	{ "permit_inet_interfaces", permit_inet_interfaces, ARG_NONE, SUBJECT_CLIENT },
 	{ "permit_mynetworks", permit_mynetworks, ARG_NONE, SUBJECT_CLIENT },
-	{ "permit_sasl_authenticated", permit_nobody, ARG_NONE, SUBJECT_CLIENT },
+	{ "permit_sasl_authenticated", permit_sasl_authenticated, ARG_NONE, SUBJECT_CLIENT },
 	{ "permit_tls_clientcerts", permit_nobody, ARG_NONE, SUBJECT_CLIENT },
 	{ "permit_tls_all_clientcerts", permit_nobody, ARG_NONE, SUBJECT_CLIENT },
 	{ "reject_unknown_client_hostname", reject_unknown_client, ARG_NONE, SUBJECT_CLIENT },
@@ -86,6 +86,13 @@ static const struct restriction_row rows[] = {
 	{ "reject_unverified_sender", reject_unverified_sender, ARG_NONE, SUBJECT_SENDER },
 	{ "reject_unverified_address", reject_unverified_sender, ARG_NONE, SUBJECT_SENDER },
 	{ "reject_rhsbl_sender", reject_rhsbl_sender, ARG_DOMAIN, SUBJECT_SENDER },
+	{ "reject_sender_login_mismatch", reject_login_mismatch, ARG_NONE, SUBJECT_SENDER },
+	{ "reject_known_sender_login_mismatch", reject_login_mismatch_known, ARG_NONE,
+	  SUBJECT_SENDER },
+	{ "reject_authenticated_sender_login_mismatch", reject_login_mismatch_in, ARG_NONE,
+	  SUBJECT_SENDER },
+	{ "reject_unauthenticated_sender_login_mismatch", reject_login_mismatch_out, ARG_NONE,
+	  SUBJECT_SENDER },
 
 	/* recipient and relay */
 	{ "check_recipient_access", check_rcpt_access, ARG_TABLE, SUBJECT_RCPT },
@@ -111,10 +118,6 @@ static const struct restriction_row rows[] = {
 static const struct {
 	const char *name, *lacks;
 } lacking[] = {
-	{ "reject_sender_login_mismatch", "SASL logins" },
-	{ "reject_authenticated_sender_login_mismatch", "SASL logins" },
-	{ "reject_known_sender_login_mismatch", "SASL logins" },
-	{ "reject_unauthenticated_sender_login_mismatch", "SASL logins" },
 	{ "permit_naked_ip_address", "a retired restriction: see permit_mynetworks" },
 	{ "check_relay_domains", "a retired restriction: see reject_unauth_destination" },
 	{ "reject_maps_rbl", "a retired restriction: see reject_rbl_client" },

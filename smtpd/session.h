@@ -81,6 +81,11 @@ struct session {
 	unsigned ext; /* extensions announced: enum smtp_ext */
 	bool may_pipeline, has_chunking;
 	const char *protocol; /* SMTP, ESMTP */
+	bool is_encrypted;    /* TLS is on */
+
+	/* AUTH */
+	struct buf login; /* who has logged in; empty: nobody. See smtpd/auth.h */
+	char login_method[24];
 
 	/* MAIL */
 	struct transaction mail;
@@ -117,6 +122,7 @@ struct verb {
 enum verb_flag {
 	VERB_IS_JUNK = 1 << 0,     /* counts against smtpd_junk_command_limit */
 	VERB_NO_PIPELINE = 1 << 1, /* must be the last of a group: RFC 2920 3.1 */
+	VERB_IS_SECRET = 1 << 2,   /* its arguments are for no transcript */
 };
 
 /* commands.c: the loop from the greeting to the end. */
@@ -138,6 +144,7 @@ const char *client_text(const struct session *s);
 
 void cmd_helo(struct session *s, struct span arguments);
 void cmd_ehlo(struct session *s, struct span arguments);
+void cmd_auth(struct session *s, struct span arguments);
 void cmd_mail(struct session *s, struct span arguments);
 void cmd_rcpt(struct session *s, struct span arguments);
 void cmd_data(struct session *s, struct span arguments);
@@ -186,5 +193,8 @@ MUST_USE bool limit_connection(struct session *s);
  * is a limit. The caller answers; it was logged.
  */
 MUST_USE bool limit_is_passed(struct session *s, enum rate_kind kind);
+
+/* Counts a failed login; true when that is one too many and the client is banned: smtpd_auth_ban_limit. */
+MUST_USE bool limit_failed_login(struct session *s);
 
 #endif

@@ -5,7 +5,7 @@
  *
  * Runs as uid net in a directory that holds nothing but the sockets of the services it may
  * call, and can open no file. Everything it reads from the network is hostile. Implements RFC 5321, 1870,
- * 2920, 3030, 3461, 6152, 6531, 1985. Manual: smtpd(8).
+ * 2920, 3030, 3461, 4954, 6152, 6531, 1985. Manual: smtpd(8).
  */
 
 #include <string.h>
@@ -17,6 +17,7 @@
 #include "proc/debug_peer.h"
 #include "proc/pass.h"
 #include "proc/service.h"
+#include "smtpd/auth.h"
 #include "smtpd/check.h"
 #include "smtpd/space.h"
 
@@ -28,12 +29,14 @@ static struct session session;
 static void prepare(void)
 {
 	tables_open();
+	auth_prepare();
 	space_prepare(service.queue_directory);
 }
 
 static void worker_start(void)
 {
 	buf_init(&session.helo, 1024);
+	buf_init(&session.login, 1024);
 	buf_init(&session.reply, 4096);
 	buf_init(&session.words, WORDS_MAX);
 	buf_init(&session.content, CONTENT_MAX);
@@ -54,6 +57,8 @@ static void start_session(struct session *s, int fd)
 {
 	stream_reopen(&s->stream, fd);
 	buf_reset(&s->helo);
+	buf_reset(&s->login);
+	s->is_encrypted = false;
 	s->is_esmtp = s->may_pipeline = s->must_close = s->saw_bare_newline = false;
 	s->has_chunking = true;
 	s->ext = SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_DSN;

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "queue/envelope.h"
+#include "smtpd/auth.h"
 #include "smtpd/check.h"
 
 /* A message's content goes over in pieces of about this size. */
@@ -59,6 +60,7 @@ static uint32_t flags(const struct session *s)
 	return (mail->mail.is_smtputf8 ? (uint32_t)ENVELOPE_SMTPUTF8 : 0) |
 	       (mail->mail.is_requiretls ? (uint32_t)ENVELOPE_REQUIRETLS : 0) |
 	       (mail->mail.has_xverp ? (uint32_t)ENVELOPE_VERP : 0) |
+	       (conf->smtpd_sasl_authenticated_header ? (uint32_t)ENVELOPE_SHOW_LOGIN : 0) |
 	       (mail->actions.must_hold ? (uint32_t)ENVELOPE_HOLD : 0) |
 	       (mail->actions.must_discard ? (uint32_t)ENVELOPE_DISCARD : 0);
 }
@@ -72,6 +74,16 @@ static const char *body_type(enum smtp_body body)
 	case SMTP_BODY_8BITMIME: return "8bit";
 	}
 	return "";
+}
+
+/* As Received: has it: RFC 3848. */
+static struct span protocol(const struct session *s)
+{
+	static const char *const kinds[2][2] = { { "ESMTP", "ESMTPA" }, { "ESMTPS", "ESMTPSA" } };
+
+	if (s->protocol == NULL || !s->is_esmtp)
+		return SPAN("SMTP");
+	return span_of(kinds[s->is_encrypted][s->login.length > 0]);
 }
 
 static struct msg_envelope make_envelope(const struct session *s)
@@ -97,7 +109,10 @@ static struct msg_envelope make_envelope(const struct session *s)
 		.client_addr = span_of(peer->addr),
 		.client_port = span_of(peer->port),
 		.helo = buf_span(&s->helo),
-		.protocol = span_of(s->protocol != NULL ? s->protocol : "SMTP"),
+		.protocol = protocol(s),
+		.sasl_method = span_of(s->login.length > 0 ? s->login_method : ""),
+		.sasl_username = auth_user(s),
+		.sasl_sender = s->login.length > 0 ? mail->mail.auth : SPAN(""),
 		.server_addr = span_of(peer->server_addr),
 		.server_port = span_of(peer->server_port),
 		.content_filter = filter.n > 0 ? filter : span_of(conf->content_filter),

@@ -128,6 +128,8 @@ void tables_open(void)
 						      conf->smtpd_forbid_bare_newline_exclusions);
 	tables.verp_clients = open_clients("smtpd_authorized_verp_clients",
 					   conf->smtpd_authorized_verp_clients);
+	tables.ban_exceptions =
+		open_clients("smtpd_auth_ban_exceptions", conf->smtpd_auth_ban_exceptions);
 	tables.ehlo_keyword_maps = open_maps("smtpd_discard_ehlo_keyword_address_maps",
 					     conf->smtpd_discard_ehlo_keyword_address_maps);
 	tables.discard_keywords =
@@ -139,6 +141,7 @@ void tables_open(void)
 					   conf->smtpd_log_access_permit_actions);
 	tables.mx_backup_networks =
 		open_clients("permit_mx_backup_networks", conf->permit_mx_backup_networks);
+	tables.sender_login = open_maps("smtpd_sender_login_maps", conf->smtpd_sender_login_maps);
 	tables.rbl_replies = open_maps("rbl_reply_maps", conf->rbl_reply_maps);
 	tables.command_filter = open_maps("smtpd_command_filter", conf->smtpd_command_filter);
 	tables.reject_filter = open_maps("smtpd_reject_filter_maps", conf->smtpd_reject_filter_maps);

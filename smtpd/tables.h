@@ -25,7 +25,7 @@ struct tables {
 	struct maps *local_rcpt, *relay_rcpt, *virtual_alias, *virtual_mailbox;
 	struct maps *canonical, *rcpt_canonical, *sender_canonical;
 	struct match_list *mynetworks, *event_exceptions, *bare_newline_exceptions,
-		*verp_clients;
+		*verp_clients, *ban_exceptions;
 	struct restriction_list *restrictions[STAGE_COUNT];
 	struct restriction_list *rewrite_clients; /* local_header_rewrite_clients */
 	struct maps *ehlo_keyword_maps;           /* smtpd_discard_ehlo_keyword_address_maps */
@@ -33,6 +33,7 @@ struct tables {
 	struct match_list *logged_permits;        /* NULL: none */
 	struct match_list *mx_backup_networks;
 	struct maps *rbl_replies, *command_filter, *reject_filter, *dns_reply_filter;
+	struct maps *sender_login;
 	unsigned discard_keywords;                /* bits of smtpd/keywords.h */
 	bool is_strict; /* Postern's own compatibility level: RELIABILITY rows hold */
 };

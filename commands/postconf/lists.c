@@ -37,12 +37,12 @@ void list_lock_methods(void)
 
 void list_server_sasl(void)
 {
-	puts("dovecot");
+	puts("dovecot\npasswd");
 }
 
 void list_client_sasl(void)
 {
-	puts("gsasl");
+	puts("builtin");
 }
 
 /* Kinds of keys that a certificate may have here, when the library knows them. */

@@ -4,7 +4,7 @@
  * administrator; a private instance may be run by any user.
  *
  *     postern [-c config_dir] [-Dv] start | start-fg | stop | abort | reload | flush | check | status |
- *         logrotate
+ *         logrotate | user ... (user.c) | ban ... (ban.c)
  *
  * Everything but `check` and `start` is a message to the running master, which answers when it is
  * done: reload when the new configuration serves, stop when the last process has gone.
@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "commands/postern/logrotate.h"
+#include "commands/postern/postern.h"
 #include "conf/conf.h"
 #include "ipc/channel.h"
 #include "master/config.h"
@@ -42,7 +43,8 @@ static struct {
 NORETURN static void usage(void)
 {
 	(void)fprintf(stderr, "usage: postern [-c config_dir] [-v] start | start-fg | stop | abort | "
-			      "reload | flush | check | status | logrotate\n");
+			      "reload | flush | check | status | logrotate | user ... | "
+			      "ban ...\n");
 	exit(1);
 }
 
@@ -282,6 +284,14 @@ static const struct {
 	{ "logrotate", do_logrotate },
 };
 
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} families[] = {
+	{ "user", do_user },
+	{ "ban", do_ban },
+};
+
 /* What belongs to root is root's to control; a private instance belongs to who made its queue. */
 static void check_caller(void)
 {
@@ -318,7 +328,8 @@ int main(int argc, char **argv)
 	int option;
 
 	log_open("postern", -1);
-	while ((option = getopt(argc, argv, "c:vD")) >= 0) {
+	/* "+": what follows the subcommand is its own. */
+	while ((option = getopt(argc, argv, "+c:vD")) >= 0) {
 		if (option == 'c')
 			state.directory = optarg;
 		else if (option == 'v')
@@ -326,7 +337,7 @@ int main(int argc, char **argv)
 		else if (option != 'D')
 			usage();
 	}
-	if (optind != argc - 1)
+	if (optind >= argc)
 		usage();
 	(void)umask(022);
 	conf_load_command(state.directory);
@@ -334,7 +345,13 @@ int main(int argc, char **argv)
 	    *conf->multi_instance_wrapper != '\0' && *conf->multi_instance_directories != '\0')
 		run_wrapper(argv[optind]);
 	state.directory = mem_dup_str(conf_directory(state.directory));
-	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+		if (strcmp(families[i].name, argv[optind]) == 0) {
+			check_caller();
+			return families[i].run(argc - optind, argv + optind);
+		}
+	}
+	for (size_t i = 0; i < ARRAY_LEN(verbs) && optind == argc - 1; i++) {
 		if (strcmp(verbs[i].name, argv[optind]) == 0) {
 			check_caller();
 			return verbs[i].run();

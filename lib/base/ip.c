@@ -151,3 +151,12 @@ bool ip_net_has(const struct ip_net *net, const struct ip_addr *addr)
 			return false;
 	return true;
 }
+
+bool ip_is_loopback(const struct ip_addr *addr)
+{
+	static const uint8_t v6[16] = { [15] = 1 };
+
+	if (addr->family == IP_V4)
+		return addr->bytes[0] == 127;
+	return addr->family == IP_V6 && memcmp(addr->bytes, v6, sizeof(v6)) == 0;
+}

@@ -29,6 +29,9 @@ MUST_USE bool ip_parse(struct span text, struct ip_addr *ret_addr);
 /* The usual text (RFC 5952), NUL-terminated, in `text`, which is returned as a span. */
 struct span ip_text(const struct ip_addr *addr, char text[IP_TEXT_MAX]);
 
+/* 127.0.0.0/8 and ::1. */
+bool ip_is_loopback(const struct ip_addr *addr);
+
 bool ip_equal(const struct ip_addr *a, const struct ip_addr *b);
 
 /*

@@ -28,7 +28,8 @@ typedef int seconds;
 	X(SHOWQ, "showq") X(FLUSH, "flush") X(VERIFY, "verify") X(ERROR, "error") \
 	X(DISCARD, "discard") X(PROXYMAP, "proxymap") X(CONNECT, "connect") X(SPAWN, "spawn") \
 	X(ANVIL, "anvil") X(KEYSIGN, "keysign") X(TLSMGR, "tlsmgr") X(DNS, "dns") \
-	X(MAILAUTH, "mailauth") X(POLICYFETCH, "policyfetch") X(POSTLOG, "postlogd")
+	X(MAILAUTH, "mailauth") X(POLICYFETCH, "policyfetch") X(POSTLOG, "postlogd") \
+	X(PASSAUTH, "passauth")
 
 enum conf_program {
 #define CONF_PROGRAM_ENUM(symbol, name) CONF_##symbol,

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "ipc/channel.h"
 #include "proc/service.h"
 
@@ -35,6 +36,14 @@ bool endpoint_parse(struct span text, struct endpoint *ret)
 	if (ret->host.n > 2 && ret->host.p[0] == '[' && ret->host.p[ret->host.n - 1] == ']')
 		ret->host = span_first(span_from(ret->host, 1), ret->host.n - 2);
 	return ret->host.n > 0 && ret->port.n > 0;
+}
+
+char *endpoint_of_path(const char *text)
+{
+	bool has_kind = span_starts(span_of(text), SPAN("inet:")) ||
+			span_starts(span_of(text), SPAN("unix:"));
+
+	return has_kind ? mem_dup_str(text) : mem_printf("unix:%s", text);
 }
 
 static int ask(struct ipc_channel *channel, struct span text, uint64_t seal,

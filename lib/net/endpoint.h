@@ -28,6 +28,12 @@ struct endpoint {
 MUST_USE bool endpoint_parse(struct span text, struct endpoint *ret);
 
 /*
+ * The text for what smtpd_sasl_path says: "inet:..." and "unix:..." as they are, all else is the path of a
+ * UNIX socket. The caller frees it.
+ */
+char *endpoint_of_path(const char *text);
+
+/*
  * Asks the connect service for a connection to `text`, exactly as main.cf has it, or with the `seal`
  * that came with it. The descriptor, which is non-blocking, or -1 with the reason in *ret_reason.
  */

@@ -25,14 +25,6 @@ static void parse_option(struct span option, struct resolv_conf *ret)
 		ret->is_trusted = true;
 }
 
-static bool is_loopback(const struct ip_addr *addr)
-{
-	static const struct ip_addr loopback6 = { IP_V6, { [15] = 1 } };
-
-	return (addr->family == IP_V4 && addr->bytes[0] == 127) ||
-	       ip_equal(addr, &loopback6);
-}
-
 void resolv_conf_parse(struct span text, struct resolv_conf *ret)
 {
 	static const struct ip_addr fallback = { IP_V4, { 127, 0, 0, 1 } };
@@ -56,7 +48,7 @@ void resolv_conf_parse(struct span text, struct resolv_conf *ret)
 	if (ret->server_count == 0)
 		ret->servers[ret->server_count++] = fallback;
 	for (size_t i = 0; i < ret->server_count; i++)
-		is_all_loopback = is_all_loopback && is_loopback(&ret->servers[i]);
+		is_all_loopback = is_all_loopback && ip_is_loopback(&ret->servers[i]);
 	ret->is_trusted = ret->is_trusted || is_all_loopback;
 }
 

@@ -16,6 +16,7 @@ enum envelope_flag {
 	ENVELOPE_DISCARD = 1 << 9,       /* accepted and thrown away */
 	ENVELOPE_REQUEUED = 1 << 10,     /* was in the queue before (postsuper -r) */
 	ENVELOPE_INTERNAL = 1 << 11,     /* a notification made here */
+	ENVELOPE_SHOW_LOGIN = 1 << 12,   /* Received: says who logged in */
 };
 
 enum envelope_ret { RET_NONE, RET_FULL, RET_HDRS };

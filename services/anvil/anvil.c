@@ -3,14 +3,17 @@
  * anvil: how many messages, recipients, TLS sessions and logins each client made in the present
  * unit of time. smtpd asks when a limit is set, and acts; the front of smtpd counts connections
  * by itself and says here what the most was. The highest counts are logged from time to time.
+ * Failed logins are counted as well, and end in a ban, which the fronts are told of: bans.c.
  *
- * One process with an event loop, as uid net in a directory of its own without a file. Its
+ * One process with an event loop, as uid net in a directory of its own without a file; that of
+ * the bans it has open from the start. Its
  * clients are jailed programs of Postern; what they send is decoded strictly, and the table of
  * clients is bounded whatever they say. Manual: anvil(8).
  */
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <time.h>
 
@@ -21,12 +24,15 @@
 #include "ipc/channel.h"
 #include "net/rates.h"
 #include "proc/service.h"
+#include "services/anvil/bans.h"
 
 enum { CLIENTS_MAX = 65536, NAME_MAX_BYTES = 320 };
 
 struct connection {
 	struct event_fd watch;
 	struct ipc_channel channel;
+	struct ban_watcher watcher;
+	const char *client;
 };
 
 /* The highest count of one kind since it was logged last. */
@@ -135,12 +141,32 @@ static bool take_peak(const struct msg_rate_peak *peak)
 	return true;
 }
 
-/* One packet; false when it is none of ours. */
+static bool take_failure(struct connection *from, const struct msg_login_failure *failure)
+{
+	struct msg_status answer = { .code = bans_note_failure(failure->address) };
+
+	return IPC_SEND(&from->channel, status, &answer, -1, clock_in_ms(0)) == IPC_OK;
+}
+
+/* One packet; false when it is none that this client may send. */
 static bool take_packet(struct connection *from)
 {
 	struct msg_rate_event event;
 	struct msg_rate_peak peak;
+	struct msg_login_failure failure;
+	struct msg_ban_watch watch;
+	struct msg_ban_command command;
 
+	if (strcmp(from->client, SERVICE_PUBLIC) == 0)
+		return IPC_GET(&from->channel, ban_command, &command) &&
+		       bans_command(&from->channel, &command);
+	if (strcmp(from->client, "smtpd") == 0 &&
+	    IPC_GET(&from->channel, login_failure, &failure))
+		return take_failure(from, &failure);
+	if (strcmp(from->client, "front") == 0 && IPC_GET(&from->channel, ban_watch, &watch)) {
+		bans_watch(&from->watcher, &from->channel);
+		return true;
+	}
 	if (IPC_GET(&from->channel, rate_event, &event))
 		return count_event(from, &event);
 	return IPC_GET(&from->channel, rate_peak, &peak) && take_peak(&peak);
@@ -162,6 +188,7 @@ static void on_packet(struct event_fd *watch, unsigned events)
 	if (status == IPC_TIMEOUT)
 		return;
 	event_unwatch(&from->watch);
+	bans_unwatch(&from->watcher);
 	ipc_close(&from->channel);
 	free(from);
 }
@@ -170,13 +197,15 @@ static void on_connection(int fd, const char *client)
 {
 	struct connection *from = NEW(struct connection);
 
-	(void)client;
+	from->client = client;
+	list_init(&from->watcher.link);
 	ipc_attach(&from->channel, fd);
 	event_watch(&from->watch, fd, EPOLLIN, on_packet);
 }
 
 static void start(void)
 {
+	bans_start();
 	rates_init(&self.rates, CLIENTS_MAX, (int64_t)conf->anvil_rate_time_unit * 1000);
 	event_at(&self.report, clock_in_ms((int64_t)conf->anvil_status_update_time * 1000), on_report);
 }
@@ -193,6 +222,7 @@ int main(int argc, char **argv)
 	static const struct service_program program = {
 		.name = "anvil",
 		.kind = SERVICE_LOOP,
+		.prepare = bans_prepare,
 		.start = start,
 		.on_connection = on_connection,
 		.on_drain = on_drain,

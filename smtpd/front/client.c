@@ -175,7 +175,7 @@ static void wait_for_line(struct client *client)
 void client_arrived(struct client *client)
 {
 	client->peer = peer_enter(client);
-	if (!peers_admit(client))
+	if (!bans_admit(client) || !peers_admit(client))
 		return;
 	/* Tests of clients that must not have spoken yet have their place here. */
 	if (client->is_limited || (!self.must_greet && !self.has_tls)) {

@@ -82,6 +82,7 @@ static void prepare(void)
 static void start(void)
 {
 	peers_setup();
+	bans_setup();
 	clients_setup();
 	pool_setup();
 	event_at(&self.report, clock_in_ms((int64_t)conf->anvil_status_update_time * 1000), on_report);

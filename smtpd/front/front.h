@@ -31,6 +31,13 @@ struct peer {
 /* Whether smtpd_client_event_limit_exceptions has the client; by its name only smtpd can say. */
 enum exemption { EXEMPT_NO, EXEMPT_YES, EXEMPT_PERHAPS };
 
+/* The networks of a list, up to the first pattern that is none. */
+struct net_list {
+	struct net_pattern *patterns;
+	size_t count;
+	bool is_whole; /* it has nothing but networks */
+};
+
 struct session;
 
 struct client {
@@ -82,13 +89,21 @@ bool clients_are_silent(void); /* any of them */
 void peers_setup(void);
 struct peer *peer_enter(struct client *client);
 void peer_leave(struct peer *peer);
-enum exemption peers_exemption(const struct ip_addr *addr);
+struct net_list net_list_parse(const char *list);
+enum exemption net_list_find(const struct net_list *list, const struct ip_addr *addr);
 
 /*
  * Sets counts and exemption of a client that has just come. False when it is refused, which was
  * answered and logged; it is gone then.
  */
 MUST_USE bool peers_admit(struct client *client);
+
+/* ---- bans.c: clients whose logins failed ---- */
+
+void bans_setup(void);
+
+/* False when the client is banned; it was told and is gone. */
+MUST_USE bool bans_admit(struct client *client);
 
 /* ---- pool.c: the workers of smtpd ---- */
 

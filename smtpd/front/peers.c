@@ -18,7 +18,7 @@
 
 enum { RATE_CLIENTS_MAX = 65536 };
 
-struct exception {
+struct net_pattern {
 	struct ip_net net;
 	bool is_negated;
 };
@@ -26,55 +26,51 @@ struct exception {
 static struct {
 	struct htab peers; /* those connected now */
 	struct rates rates;
-	struct exception *exceptions;
-	size_t exception_count;
-	bool is_list_whole; /* the exceptions are networks only */
+	struct net_list exceptions;
 	struct ipc_channel anvil;
 	unsigned peaks[RATE_PEAKS]; /* told to anvil, since... */
 	struct clock_mono peaks_end; /* ... and until when */
 } self;
 
-/*
- * Networks of the list up to the first pattern that is none. What comes behind that may need a name or
- * a table, and is smtpd's to answer.
- */
-static void parse_exceptions(void)
+/* What comes behind the first pattern that is no network may need a name or a table: smtpd answers. */
+struct net_list net_list_parse(const char *text)
 {
-	struct span rest = span_of(conf->smtpd_client_event_limit_exceptions), word;
+	struct net_list list = { .count = 0 };
+	struct span rest = span_of(text), word;
 	struct buf reason = BUF_INIT(1000);
 
 	while ((word = words_next(&rest, WORDS_BLANK_OR_COMMA)).n > 0) {
-		struct exception exception = { .is_negated = false };
+		struct net_pattern pattern = { .is_negated = false };
 
 		while (word.n > 0 && word.p[0] == '!') {
-			exception.is_negated = !exception.is_negated;
+			pattern.is_negated = !pattern.is_negated;
 			word = span_from(word, 1);
 		}
-		if (!ip_net_parse(word, &exception.net, &reason)) {
+		if (!ip_net_parse(word, &pattern.net, &reason)) {
 			buf_done(&reason);
-			return;
+			return list;
 		}
-		self.exceptions = mem_resize(self.exceptions,
-					     (self.exception_count + 1) * sizeof(exception));
-		self.exceptions[self.exception_count++] = exception;
+		list.patterns = mem_resize(list.patterns, (list.count + 1) * sizeof(pattern));
+		list.patterns[list.count++] = pattern;
 	}
-	self.is_list_whole = true;
+	list.is_whole = true;
 	buf_done(&reason);
+	return list;
 }
 
-enum exemption peers_exemption(const struct ip_addr *addr)
+enum exemption net_list_find(const struct net_list *list, const struct ip_addr *addr)
 {
-	for (size_t i = 0; i < self.exception_count; i++)
-		if (ip_net_has(&self.exceptions[i].net, addr))
-			return self.exceptions[i].is_negated ? EXEMPT_NO : EXEMPT_YES;
-	return self.is_list_whole ? EXEMPT_NO : EXEMPT_PERHAPS;
+	for (size_t i = 0; i < list->count; i++)
+		if (ip_net_has(&list->patterns[i].net, addr))
+			return list->patterns[i].is_negated ? EXEMPT_NO : EXEMPT_YES;
+	return list->is_whole ? EXEMPT_NO : EXEMPT_PERHAPS;
 }
 
 void peers_setup(void)
 {
 	rates_init(&self.rates, RATE_CLIENTS_MAX, (int64_t)conf->anvil_rate_time_unit * 1000);
 	ipc_attach(&self.anvil, -1);
-	parse_exceptions();
+	self.exceptions = net_list_parse(conf->smtpd_client_event_limit_exceptions);
 }
 
 struct peer *peer_enter(struct client *client)
@@ -155,7 +151,7 @@ bool peers_admit(struct client *client)
 	int rate_limit = conf->smtpd_client_connection_rate_limit;
 	bool is_many, is_often;
 
-	client->exemption = peers_exemption(&client->addr);
+	client->exemption = net_list_find(&self.exceptions, &client->addr);
 	client->peer_count = client->peer->connected;
 	client->peer_rate = rates_add(&self.rates, span_of(client->peer->name), RATE_CONNECTION,
 				      clock_mono_now());

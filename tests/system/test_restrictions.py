@@ -94,7 +94,6 @@ def test_unknown_word_in_table(mta):
 
 
 @pytest.mark.parametrize("restrictions, said", [
-    ("reject_sender_login_mismatch", "needs what this version lacks: SASL logins"),
     ("reject_maps_rbl", "retired"),
     ("check_policy_service foo:bar", "no address of a policy service"),
     ("check_policy_service { inet:127.0.0.1:1, tryst=2 }", "bad option of a policy service"),

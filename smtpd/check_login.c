@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Restrictions on who has logged in, and on which senders a login may use: postconf(5)
+ * permit_sasl_authenticated, check_sasl_access, smtpd_sender_login_maps.
+ */
+
+#include "conf/conf.h"
+#include "smtpd/auth.h"
+#include "smtpd/check.h"
+
+enum verdict permit_sasl_authenticated(struct check *check, const struct restriction *restriction)
+{
+	(void)restriction;
+	return auth_user(check->session).n > 0 ? CHECK_PERMIT : CHECK_DUNNO;
+}
+
+enum verdict check_sasl_access(struct check *check, const struct restriction *restriction)
+{
+	struct session *s = check->session;
+	struct maps *maps = restriction->maps;
+	struct span value;
+
+	if (auth_user(s).n == 0)
+		return CHECK_DUNNO;
+	switch (maps_find(maps, &s->lookup, auth_user(s), false, &value)) {
+	case TABLE_FOUND: return access_action(check, SUBJECT_LOGIN, value, maps_origin(maps));
+	case TABLE_ERROR: return check_local_fault(check, maps_error(maps));
+	case TABLE_NOT_FOUND:
+	case TABLE_PENDING: break;
+	}
+	return CHECK_DUNNO;
+}
+
+/* ---- sender addresses ---- */
+
+enum owner { OWNER_NONE, OWNER_SELF, OWNER_OTHER, OWNER_ERROR };
+
+static bool is_in_list(struct span list, struct span name)
+{
+	struct span word;
+
+	while ((word = span_word(&list, ", \t\r\n")).n > 0)
+		if (span_eq_nocase(word, name))
+			return true;
+	return false;
+}
+
+/* Whose the sender's address is, by smtpd_sender_login_maps. */
+static enum owner find_owner(struct session *s)
+{
+	struct span owners, extension;
+
+	switch (maps_find_address(tables.sender_login, &s->lookup, &tables.site.rules,
+				  s->mail.mail.sender, MAPS_KEYS_REWRITE, &owners, &extension)) {
+	case TABLE_FOUND: return is_in_list(owners, auth_user(s)) ? OWNER_SELF : OWNER_OTHER;
+	case TABLE_ERROR: return OWNER_ERROR;
+	case TABLE_NOT_FOUND:
+	case TABLE_PENDING: break;
+	}
+	return OWNER_NONE;
+}
+
+/* A client that has logged in; an address of nobody's is refused as well, unless told otherwise. */
+static enum verdict check_inside(struct check *check, bool is_known_only)
+{
+	struct session *s = check->session;
+
+	if (!s->mail.is_open || s->mail.mail.sender.n == 0 || auth_user(s).n == 0)
+		return CHECK_DUNNO;
+	switch (find_owner(s)) {
+	case OWNER_SELF: return CHECK_DUNNO;
+	case OWNER_ERROR: return check_local_fault(check, maps_error(tables.sender_login));
+	case OWNER_NONE:
+		if (is_known_only)
+			return CHECK_DUNNO;
+		break;
+	case OWNER_OTHER: break;
+	}
+	return check_reject(check, SUBJECT_SENDER, 553, "5.7.1", "not owned by user %.*s",
+			    SPAN_ARG(auth_user(s)));
+}
+
+/* A client that has not. */
+static enum verdict check_outside(struct check *check)
+{
+	struct session *s = check->session;
+
+	if (!s->mail.is_open || s->mail.mail.sender.n == 0 || auth_user(s).n > 0)
+		return CHECK_DUNNO;
+	switch (find_owner(s)) {
+	case OWNER_NONE: return CHECK_DUNNO;
+	case OWNER_ERROR: return check_local_fault(check, maps_error(tables.sender_login));
+	case OWNER_SELF:
+	case OWNER_OTHER: break;
+	}
+	return check_reject(check, SUBJECT_SENDER, 553, "5.7.1", "not logged in");
+}
+
+enum verdict reject_login_mismatch(struct check *check, const struct restriction *restriction)
+{
+	(void)restriction;
+	return auth_user(check->session).n > 0 ? check_inside(check, false) : check_outside(check);
+}
+
+enum verdict reject_login_mismatch_known(struct check *check,
+					 const struct restriction *restriction)
+{
+	(void)restriction;
+	return auth_user(check->session).n > 0 ? check_inside(check, true) : check_outside(check);
+}
+
+enum verdict reject_login_mismatch_in(struct check *check, const struct restriction *restriction)
+{
+	(void)restriction;
+	return check_inside(check, false);
+}
+
+enum verdict reject_login_mismatch_out(struct check *check, const struct restriction *restriction)
+{
+	(void)restriction;
+	return check_outside(check);
+}
