@@ -76,6 +76,7 @@ LIBS_TABLES := -ldb-5.3 -llmdb -lcdb
 LIBS_proxymap := $(LIBS_TABLES)
 LIBS_postmap := $(LIBS_TABLES)
 LIBS_postalias := $(LIBS_TABLES)
+LIBS_keysign := $(LIBS_TABLES)
 LIBS_verify := $(LIBS_TABLES)
 LIBS_dns := -lcares
 LIBS_postconf := $(LIBS_TABLES)

@@ -171,7 +171,9 @@ check_fn check_sender_access, reject_non_fqdn_sender, reject_unknown_sender_doma
 check_fn check_rcpt_access, reject_non_fqdn_rcpt, reject_unknown_rcpt_domain,
 	reject_unlisted_rcpt, reject_unauth_destination, defer_unauth_destination,
 	permit_auth_destination, reject_unverified_rcpt;
-check_fn reject_multi_recipient_bounce, reject_unauth_pipelining, reject_plaintext_session;
+check_fn reject_multi_recipient_bounce, reject_unauth_pipelining;
+check_fn permit_tls_clientcerts, permit_tls_all_clientcerts, check_ccert_access,
+	reject_plaintext_session;
 check_fn check_etrn_access, check_policy_service;
 check_fn reject_rbl_client, permit_dnswl_client, permit_rhswl_client, reject_rhsbl_client, reject_rhsbl_helo,
 	reject_rhsbl_sender, reject_rhsbl_rcpt, reject_rhsbl_reverse_client;

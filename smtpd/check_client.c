@@ -67,7 +67,7 @@ enum verdict permit_inet_interfaces(struct check *check, const struct restrictio
 		       : CHECK_DUNNO;
 }
 
-/* Permits that need what this client cannot have without TLS and SASL. */
+/* Permits that need what this client cannot have without SASL. */
 enum verdict permit_nobody(struct check *check, const struct restriction *restriction)
 {
 	(void)check;

@@ -16,6 +16,7 @@ enum keyword {
 	KEYWORD_DSN = 1 << 6,
 	KEYWORD_SMTPUTF8 = 1 << 7,
 	KEYWORD_CHUNKING = 1 << 8,
+	KEYWORD_STARTTLS = 1 << 10,
 	KEYWORD_SILENT = 1 << 9, /* "silent-discard": do not log it */
 };
 

@@ -16,6 +16,7 @@
 #include "conf/conf.h"
 #include "conf/param.h"
 #include "net/endpoint.h"
+#include "tls/tls.h"
 
 enum { REQUEST_BYTES = 16 * 1024, ANSWER_LINE_BYTES = 4096, ANSWER_LINES = 100 };
 
@@ -190,18 +191,28 @@ static void add_mail(struct buf *out, const struct check *check)
 	add(out, "stress", span_of(s->is_stressed ? "yes" : ""));
 }
 
-/* Names that have no value without SASL and TLS; servers expect them nevertheless. */
-static void add_security(struct buf *out)
+/* Names that have no value without SASL; servers expect them nevertheless. */
+static void add_sasl(struct buf *out)
 {
-	static const char *const names[] = {
-		"sasl_method",         "sasl_username",     "sasl_sender",
-		"ccert_subject",       "ccert_issuer",      "ccert_fingerprint",
-		"ccert_pubkey_fingerprint", "encryption_protocol", "encryption_cipher",
-	};
+	add(out, "sasl_method", SPAN(""));
+	add(out, "sasl_username", SPAN(""));
+	add(out, "sasl_sender", SPAN(""));
+}
 
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		add(out, names[i], SPAN(""));
-	add_number(out, "encryption_keysize", 0);
+/* Names are shown when an authority vouches for them; fingerprints speak for themselves. */
+static void add_tls(struct buf *out, const struct session *s)
+{
+	static const struct tls_info none = { .protocol = "", .cipher = "", .subject = "", .issuer = "",
+					      .fingerprint = "", .key_fingerprint = "" };
+	const struct tls_info *info = s->tls != NULL ? tls_info(s->tls) : &none;
+
+	add(out, "ccert_subject", span_of(info->is_trusted ? info->subject : ""));
+	add(out, "ccert_issuer", span_of(info->is_trusted ? info->issuer : ""));
+	add(out, "ccert_fingerprint", span_of(info->fingerprint));
+	add(out, "ccert_pubkey_fingerprint", span_of(info->key_fingerprint));
+	add(out, "encryption_protocol", span_of(info->protocol));
+	add(out, "encryption_cipher", span_of(info->cipher));
+	add_number(out, "encryption_keysize", (unsigned)info->bits);
 }
 
 static void write_request(struct buf *out, const struct check *check,
@@ -209,7 +220,8 @@ static void write_request(struct buf *out, const struct check *check,
 {
 	add_client(out, check);
 	add_mail(out, check);
-	add_security(out);
+	add_sasl(out);
+	add_tls(out, check->session);
 	add(out, "policy_context", span_of(server->context));
 	add(out, "compatibility_level", span_of(conf->compatibility_level));
 	add(out, "mail_version", span_of(conf->mail_version));

@@ -14,9 +14,10 @@
 #include "conf/conf.h"
 #include "queue/envelope.h"
 #include "smtpd/check.h"
+#include "smtpd/tls.h"
 
 /* A message's content goes over in pieces of about this size. */
-enum { PIECE_BYTES = 60 * 1024, RCPTS_BYTES = 90 * 1024 };
+enum { PIECE_BYTES = 60 * 1024, RCPTS_BYTES = 90 * 1024, RECEIVED_TLS_BYTES = 512 };
 
 static struct clock_mono ipc_deadline(void)
 {
@@ -74,7 +75,15 @@ static const char *body_type(enum smtp_body body)
 	return "";
 }
 
-static struct msg_envelope make_envelope(const struct session *s)
+/* For Received: RFC 3848. */
+static const char *protocol_text(const struct session *s)
+{
+	if (s->protocol == NULL)
+		return "SMTP";
+	return s->is_esmtp && s->tls != NULL ? "ESMTPS" : s->protocol;
+}
+
+static struct msg_envelope make_envelope(const struct session *s, struct buf *received_tls)
 {
 	const struct transaction *mail = &s->mail;
 	const struct peer *peer = &s->peer;
@@ -97,7 +106,8 @@ static struct msg_envelope make_envelope(const struct session *s)
 		.client_addr = span_of(peer->addr),
 		.client_port = span_of(peer->port),
 		.helo = buf_span(&s->helo),
-		.protocol = span_of(s->protocol != NULL ? s->protocol : "SMTP"),
+		.protocol = span_of(protocol_text(s)),
+		.received_tls = buf_span(received_tls),
 		.server_addr = span_of(peer->server_addr),
 		.server_port = span_of(peer->server_port),
 		.content_filter = filter.n > 0 ? filter : span_of(conf->content_filter),
@@ -145,12 +155,17 @@ static bool send_all_rcpts(struct session *s)
 /* False when it does not fit; a lost connection is noted by itself. */
 static bool send_envelope(struct session *s)
 {
-	struct msg_envelope envelope = make_envelope(s);
+	struct buf received_tls = BUF_INIT(RECEIVED_TLS_BYTES);
+	struct msg_envelope envelope;
 	struct buf record = BUF_INIT(IPC_RECORD_MAX);
 	struct msg_submit_open open = { .options = submit_options(),
 					.size_hint = s->mail.mail.size_bytes };
-	bool is_encoded = msg_envelope_encode(&record, &envelope);
+	bool is_encoded;
 
+	session_tls_received(s, &received_tls);
+	envelope = make_envelope(s, &received_tls);
+	is_encoded = msg_envelope_encode(&record, &envelope);
+	buf_done(&received_tls);
 	s->has_envelope = true;
 	open.envelope = buf_span(&record);
 	if (is_encoded &&

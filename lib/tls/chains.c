@@ -167,6 +167,9 @@ static bool is_whole(const struct tls_chains *chains, struct buf *ret_error)
 			(void)buf_text(ret_error, "no private key");
 		else if (chains->pairs[i].certificate == NULL)
 			(void)buf_text(ret_error, "no certificate behind a private key");
+		else if (!tls_key_id(X509_get0_pubkey(chains->pairs[i].certificate),
+				     chains->pairs[i].id))
+			tls_error(ret_error, "the certificate's key cannot be used");
 		else
 			continue;
 		return false;
@@ -228,15 +231,10 @@ static bool is_in_date(X509 *certificate, int64_t now_s, struct buf *ret_error)
 	return false;
 }
 
-static bool check_pair(const struct tls_pair *pair, int64_t now_s, struct buf *ret_error)
+static bool check_chain(const struct tls_pair *pair, int64_t now_s, struct buf *ret_error)
 {
 	X509 *last = pair->certificate;
 
-	if (X509_check_private_key(pair->certificate, pair->key) != 1) {
-		ERR_clear_error();
-		(void)buf_text(ret_error, "the private key does not fit the certificate");
-		return false;
-	}
 	if (!is_in_date(pair->certificate, now_s, ret_error))
 		return false;
 	for (int i = 0; i < sk_X509_num(pair->chain); i++) {
@@ -257,12 +255,22 @@ static bool check_pair(const struct tls_pair *pair, int64_t now_s, struct buf *r
 	return true;
 }
 
-bool tls_chains_check(const struct tls_chains *chains, int64_t now_s, struct buf *ret_error)
+enum tls_check tls_chains_check(const struct tls_chains *chains, int64_t now_s,
+				struct buf *ret_error)
 {
+	for (size_t i = 0; i < chains->count; i++) {
+		const struct tls_pair *pair = &chains->pairs[i];
+
+		if (X509_check_private_key(pair->certificate, pair->key) == 1)
+			continue;
+		ERR_clear_error();
+		(void)buf_text(ret_error, "the private key does not fit the certificate");
+		return TLS_CHECK_BAD;
+	}
 	for (size_t i = 0; i < chains->count; i++)
-		if (!check_pair(&chains->pairs[i], now_s, ret_error))
-			return false;
-	return true;
+		if (!check_chain(&chains->pairs[i], now_s, ret_error))
+			return TLS_CHECK_DOUBTFUL;
+	return TLS_CHECK_GOOD;
 }
 
 static int64_t end_of(X509 *certificate)
@@ -313,12 +321,11 @@ bool tls_chains_encode(const struct tls_chains *chains, struct buf *out)
 
 	for (size_t i = 0; is_good && i < chains->count; i++) {
 		const struct tls_pair *pair = &chains->pairs[i];
-		unsigned char id[TLS_KEY_ID_BYTES];
-		struct msg_tls_pair record = { .key = { (const char *)id, sizeof(id) } };
+		struct msg_tls_pair record = { .key = { (const char *)pair->id,
+							TLS_KEY_ID_BYTES } };
 
 		buf_reset(&ders);
-		is_good = tls_key_id(X509_get0_pubkey(pair->certificate), id) &&
-			  put_der(pair->certificate, &ders);
+		is_good = put_der(pair->certificate, &ders);
 		for (int k = 0; is_good && k < sk_X509_num(pair->chain); k++)
 			is_good = put_der(sk_X509_value(pair->chain, k), &ders);
 		record.chain = buf_span(&ders);
@@ -365,15 +372,16 @@ struct tls_chains *tls_chains_decode(struct span records, const struct tls_signe
 
 static const struct tls_pair *find_pair(const struct tls_chains *chains, struct span id)
 {
-	for (size_t i = 0; i < chains->count; i++) {
-		unsigned char own[TLS_KEY_ID_BYTES];
-
-		if (id.n == sizeof(own) &&
-		    tls_key_id(X509_get0_pubkey(chains->pairs[i].certificate), own) &&
-		    memcmp(own, id.p, sizeof(own)) == 0)
+	for (size_t i = 0; i < chains->count; i++)
+		if (id.n == TLS_KEY_ID_BYTES &&
+		    memcmp(chains->pairs[i].id, id.p, TLS_KEY_ID_BYTES) == 0)
 			return &chains->pairs[i];
-	}
 	return NULL;
+}
+
+bool tls_chains_has(const struct tls_chains *chains, struct span id)
+{
+	return find_pair(chains, id) != NULL;
 }
 
 static bool set_padding(EVP_PKEY *key, EVP_PKEY_CTX *context, enum tls_padding padding)
@@ -388,8 +396,8 @@ static bool set_padding(EVP_PKEY *key, EVP_PKEY_CTX *context, enum tls_padding p
 }
 
 bool tls_chains_sign(const struct tls_chains *chains, struct span id, enum tls_padding padding,
-		     const char *digest, struct span text, bool *ret_is_known,
-		     struct buf *ret_signature, struct buf *ret_error)
+		     const char *digest, struct span text, struct buf *ret_signature,
+		     struct buf *ret_error)
 {
 	const struct tls_pair *pair = find_pair(chains, id);
 	EVP_MD_CTX *context;
@@ -399,9 +407,10 @@ bool tls_chains_sign(const struct tls_chains *chains, struct span id, enum tls_p
 	char *room;
 	bool is_good;
 
-	*ret_is_known = pair != NULL;
-	if (pair == NULL)
+	if (pair == NULL) {
+		(void)buf_text(ret_error, "no such key");
 		return false;
+	}
 	context = EVP_MD_CTX_new();
 	is_good = context != NULL &&
 		  EVP_DigestSignInit_ex(context, &key_context, *digest != '\0' ? digest : NULL, NULL,

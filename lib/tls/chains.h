@@ -26,12 +26,15 @@ void tls_chains_add(struct tls_chains *chains, struct tls_chains *more);
 
 size_t tls_chains_count(const struct tls_chains *chains);
 
-/*
- * Whether each key fits its certificate, each certificate was issued by the next of its chain, and
- * all are in date at `now_s`. False with a reason.
- */
-MUST_USE bool tls_chains_check(const struct tls_chains *chains, int64_t now_s,
-			       struct buf *ret_error);
+/* The worst that is wrong; a reason comes with all but the first. */
+enum tls_check {
+	TLS_CHECK_GOOD,
+	TLS_CHECK_DOUBTFUL, /* a certificate was not issued by the next of its chain, or is out of date */
+	TLS_CHECK_BAD,      /* a key does not fit its certificate */
+};
+
+MUST_USE enum tls_check tls_chains_check(const struct tls_chains *chains, int64_t now_s,
+					 struct buf *ret_error);
 
 /* When the first of the certificates ends (seconds, UTC), and its subject appended to *ret_name. */
 int64_t tls_chains_end(const struct tls_chains *chains, struct buf *ret_name);
@@ -42,13 +45,12 @@ MUST_USE bool tls_chains_encode(const struct tls_chains *chains, struct buf *out
 /* What tls_chains_encode() made, with keys that ask `signer`. NULL: malformed. */
 struct tls_chains *tls_chains_decode(struct span records, const struct tls_signer *signer);
 
-/*
- * Signs with the key of that identity: *ret_is_known says whether it is here. False with
- * a reason. `digest` and `padding` as for struct tls_signer.
- */
+/* Whether the key of that identity is here. */
+bool tls_chains_has(const struct tls_chains *chains, struct span id);
+
+/* Signs with that key; false with a reason. `digest` and `padding` as for struct tls_signer. */
 MUST_USE bool tls_chains_sign(const struct tls_chains *chains, struct span id,
 			      enum tls_padding padding, const char *digest, struct span text,
-			      bool *ret_is_known, struct buf *ret_signature,
-			      struct buf *ret_error);
+			      struct buf *ret_signature, struct buf *ret_error);
 
 #endif

@@ -28,6 +28,7 @@ struct tls_pair {
 	X509 *certificate;
 	STACK_OF(X509) *chain;
 	EVP_PKEY *key;
+	unsigned char id[32]; /* tls_key_id() of the certificate; in keysign alone */
 };
 
 struct tls_chains {

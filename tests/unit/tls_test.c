@@ -256,7 +256,8 @@ static bool is_usable(struct span pem, bool is_list, const char *reason)
 {
 	struct buf error = BUF_INIT(1000);
 	struct tls_chains *chains = tls_chains_parse(pem, is_list, &error);
-	bool is_good = chains != NULL && tls_chains_check(chains, (int64_t)time(NULL), &error);
+	bool is_good = chains != NULL &&
+		       tls_chains_check(chains, (int64_t)time(NULL), &error) == TLS_CHECK_GOOD;
 
 	if (strstr(buf_str(&error), reason) == NULL)
 		printf("# \"%s\" is not \"%s\"\n", buf_str(&error), reason);
@@ -329,7 +330,7 @@ static bool sign(void *context, struct span id, enum tls_padding padding, const 
 		 struct span text, struct span *ret_signature)
 {
 	struct buf error = BUF_INIT(1000);
-	bool is_known, is_good;
+	bool is_good;
 
 	(void)context;
 	buf_reset(&vault.signature);
@@ -337,8 +338,8 @@ static bool sign(void *context, struct span id, enum tls_padding padding, const 
 		vault.refused_count++;
 		return false;
 	}
-	is_good = tls_chains_sign(vault.keys, id, padding, digest, text, &is_known,
-				  &vault.signature, &error);
+	is_good = tls_chains_sign(vault.keys, id, padding, digest, text, &vault.signature,
+				  &error);
 	vault.signed_count += is_good;
 	*ret_signature = buf_span(&vault.signature);
 	buf_done(&error);
