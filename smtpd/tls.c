@@ -81,9 +81,9 @@ static struct tls_settings settings(void)
 		.verify_depth = conf->smtpd_tls_ccert_verifydepth,
 		.eecdh_grade = conf->smtpd_tls_eecdh_grade,
 		.fingerprint_digest = conf->smtpd_tls_fingerprint_digest,
-		.asks_peer = conf->smtpd_tls_ask_ccert,
 		/* Who may do without TLS may do without a certificate too. */
-		.requires_peer = is_mandatory && conf->smtpd_tls_req_ccert,
+		.asks_peer = conf->smtpd_tls_ask_ccert ||
+			     (is_mandatory && conf->smtpd_tls_req_ccert),
 		.session_scope = service.name,
 		.session_timeout_s = conf->smtpd_tls_session_cache_timeout,
 		.always_has_session_id = conf->smtpd_tls_always_issue_session_ids,
@@ -230,13 +230,18 @@ static void log_session(struct session *s, int level)
 			 client_text(s), log_clean(span_of(info->subject)),
 			 log_clean(span_of(info->issuer)), info->fingerprint,
 			 info->key_fingerprint);
+	if (level > 0 && *info->server_name != '\0' && !info->has_name_chains &&
+	    *conf->tls_server_sni_maps != '\0')
+		log_info("TLS SNI %s from %s not matched, using default chain", info->server_name,
+			 client_text(s));
 	if (level > 0)
 		log_info("%s TLS connection %s from %s%s%s: %s",
 			 !info->has_peer    ? "Anonymous"
 			 : info->is_trusted ? "Trusted"
 					    : "Untrusted",
 			 info->was_resumed ? "reused" : "established", client_text(s),
-			 *info->server_name != '\0' ? " to " : "", info->server_name,
+			 info->has_name_chains ? " to " : "",
+			 info->has_name_chains ? info->server_name : "",
 			 buf_str(&text));
 	buf_done(&text);
 }
@@ -259,12 +264,11 @@ static bool may_stay(struct session *s)
 	bool is_required = tls_level() == TLS_LEVEL_ENCRYPT && conf->smtpd_tls_req_ccert;
 
 	if (is_required && !info->is_trusted) {
-		log_info("NOQUEUE: abort: TLS from %s: %s", client_text(s),
-			 info->has_peer ? "Client certificate not trusted"
-					: "No client certificate presented");
-		reply_quietly(s, "421 4.7.1 %s Error: %s", conf->myhostname,
-			      info->has_peer ? "client certificate not trusted"
-					     : "no client certificate presented");
+		const char *what = info->has_peer ? "Client certificate not trusted"
+						  : "No client certificate presented";
+
+		log_info("NOQUEUE: abort: TLS from %s: %s", client_text(s), what);
+		reply_quietly(s, "421 4.7.1 %s Error: %s", conf->myhostname, what);
 		return false;
 	}
 	if (!info->was_resumed && limit_is_passed(s, RATE_NEW_TLS)) {
@@ -273,6 +277,19 @@ static bool may_stay(struct session *s)
 		return false;
 	}
 	return true;
+}
+
+static void log_failure(struct session *s, const char *error)
+{
+	bool is_library = strncmp(error, TLS_LIBRARY_PROBLEM, strlen(TLS_LIBRARY_PROBLEM)) == 0;
+
+	log_info("SSL_accept error from %s: %s", client_text(s),
+		 is_library ? "-1" : log_clean_str(error));
+	if (is_library)
+		log_warn("%s", log_clean_str(error));
+	/* OpenSSL knows no more than that there was no signature. */
+	if (self.keysign.error.length > 0)
+		log_warn("%s", log_clean(buf_span(&self.keysign.error)));
 }
 
 bool session_start_tls(struct session *s)
@@ -287,9 +304,7 @@ bool session_start_tls(struct session *s)
 	stream_set_deadline(&s->stream, clock_in_ms((int64_t)conf->smtpd_starttls_timeout * 1000));
 	is_on = tls != NULL && tls_start(tls, &s->stream, &error);
 	if (!is_on) {
-		log_info("SSL_accept error from %s: %s", client_text(s),
-			 log_clean(buf_span(self.keysign.error.length > 0 ? &self.keysign.error
-									  : &error)));
+		log_failure(s, buf_str(&error));
 		if (s->stream.status == IO_OK)
 			s->stream.status = IO_EOF;
 	}

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "conf/conf.h"
 #include "tls/impl.h"
+#include "tls/chains.h"
 #include "tls/limits.h"
 
 static const struct {
@@ -158,9 +159,11 @@ static int on_server_name(SSL *ssl, int *ret_alert, void *arg)
 	}
 	if (chains == NULL)
 		return SSL_TLSEXT_ERR_OK;
+	tls->info.has_name_chains = true;
 	SSL_certs_clear(ssl);
 	for (size_t i = 0; i < chains->count; i++)
 		is_good &= use_pair(ssl, &chains->pairs[i]);
+	tls_chains_free(chains);
 	if (is_good)
 		return SSL_TLSEXT_ERR_OK;
 	*ret_alert = SSL_AD_INTERNAL_ERROR;
@@ -250,12 +253,8 @@ static void set_server(struct tls_context *context)
 		(void)SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE);
 	if (conf->tls_trust_server_ccerts)
 		(void)SSL_CTX_set_purpose(ssl, X509_PURPOSE_ANY);
-	if (settings->asks_peer || settings->requires_peer)
-		SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE |
-						(settings->requires_peer
-							 ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT
-							 : 0),
-				   accept_any);
+	if (settings->asks_peer)
+		SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, accept_any);
 }
 
 static int on_new_session(SSL *ssl, SSL_SESSION *session)

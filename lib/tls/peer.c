@@ -181,15 +181,9 @@ bool tls_peer_matches(const struct tls *tls, const struct span *patterns, size_t
 
 /* ---- in words ---- */
 
-/* "P-256" for what OpenSSL calls prime256v1. */
 static const char *curve_name(EVP_PKEY *key, char *room, size_t size)
 {
-	const char *nist;
-
-	if (EVP_PKEY_get_group_name(key, room, size, NULL) != 1)
-		return "?";
-	nist = EC_curve_nid2nist(OBJ_sn2nid(room));
-	return nist != NULL ? nist : room;
+	return EVP_PKEY_get_group_name(key, room, size, NULL) == 1 ? room : "?";
 }
 
 static void put_exchange(const struct tls *tls, const char *separator, struct buf *out)

@@ -166,6 +166,19 @@ struct tls *tls_new(struct tls_context *context, const struct tls_options *optio
 	return tls;
 }
 
+/* "error:0A00010B:SSL routines::wrong version number:FILE:LINE:", as scripts know it. */
+static void put_library_problem(struct buf *ret_error)
+{
+	const char *file = "", *data = "";
+	int line = 0, flags = 0;
+	unsigned long code = ERR_peek_error_all(&file, &line, NULL, &data, &flags);
+	char text[256];
+
+	ERR_error_string_n(code, text, sizeof(text));
+	(void)buf_printf(ret_error, "%s%s:%s:%d:%s", TLS_LIBRARY_PROBLEM, text, file, line,
+			 (flags & ERR_TXT_STRING) != 0 ? data : "");
+}
+
 /* Why the handshake came to nothing. */
 static void explain(const struct tls *tls, enum io_status status, int error, int saved,
 		    struct buf *ret_error)
@@ -173,12 +186,12 @@ static void explain(const struct tls *tls, enum io_status status, int error, int
 	if (tls->has_find_failed)
 		(void)buf_text(ret_error, "no certificates for the server name that was asked for");
 	else if (status == IO_TIMEOUT)
-		(void)buf_text(ret_error, "timeout");
+		(void)buf_text(ret_error, "Connection timed out");
 	else if (error == SSL_ERROR_SYSCALL || status != IO_OK)
 		(void)buf_printf(ret_error, "%s",
 				 saved == 0 ? "lost connection" : strerror(saved));
 	else
-		tls_error(ret_error, "TLS library problem");
+		put_library_problem(ret_error);
 	ERR_clear_error();
 }
 

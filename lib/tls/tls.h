@@ -70,11 +70,11 @@ struct tls_settings {
 	const char *fingerprint_digest; /* borrowed for good */
 
 	/* server */
-	bool asks_peer, requires_peer; /* a certificate of the client */
+	bool asks_peer;                /* for a certificate of the client */
 	const char *session_scope;     /* sessions of another scope are not resumed */
 	int session_timeout_s;         /* 0: none is resumed */
 	bool always_has_session_id;
-	/* The certificates for a name that a client asks for, or NULL; see tls_chains_find_fn. */
+	/* The certificates for a name that a client asks for, to be freed; NULL: the usual ones. */
 	struct tls_chains *(*find_chains)(void *context, struct span name, bool *ret_failed);
 	void *find_context;
 };
@@ -124,8 +124,10 @@ struct tls *tls_new(struct tls_context *context, const struct tls_options *optio
 /*
  * Flushes the stream, forgets what came in before (it was said in the clear), shakes hands until the
  * stream's deadline, and puts itself under the stream, which owns it from here on, whatever the
- * outcome: stream_hangup() frees it. False with a reason; the stream is of no use then.
+ * outcome: stream_hangup() frees it. False with a reason; the stream is of no use then. What OpenSSL has
+ * to say begins with TLS_LIBRARY_PROBLEM.
  */
+#define TLS_LIBRARY_PROBLEM "TLS library problem: "
 MUST_USE bool tls_start(struct tls *tls, struct stream *stream, struct buf *ret_error);
 
 /* Whom we talk to, and how well guarded: texts live as long as the session. */
@@ -140,13 +142,14 @@ struct tls_info {
 	const char *problem;  /* why it is not trusted; "" when it is */
 	const char *subject, *issuer; /* common names, UTF-8 without controls, or "" */
 	const char *fingerprint, *key_fingerprint; /* "AA:BB:..." or "" */
-	const char *server_name; /* server: what the client asked for, or "" */
+	const char *server_name; /* server: whom the client asked for, or "" */
+	bool has_name_chains;    /* ... and find_chains() had certificates for it */
 };
 
 const struct tls_info *tls_info(const struct tls *tls);
 
 /*
- * "TLSv1.3 with cipher X (256/256 bits) key-exchange X25519 server-signature ECDSA (P-256) ...",
+ * "TLSv1.3 with cipher X (256/256 bits) key-exchange X25519 server-signature ECDSA (prime256v1) ...",
  * as logged; with `separator` in front of " key-exchange" and " client-signature", for header lines.
  */
 void tls_summary(const struct tls *tls, const char *separator, struct buf *out);

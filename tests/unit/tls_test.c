@@ -455,7 +455,7 @@ static void test_sessions(void)
 {
 	try_session("RSA", "TLSv1.3", "server-signature RSA-PSS (2048 bits) server-digest SHA256");
 	try_session("RSA", "TLSv1.2", "TLSv1.2 with cipher ECDHE-RSA-");
-	try_session("EC", "TLSv1.3", "server-signature ECDSA (P-256) server-digest SHA256");
+	try_session("EC", "TLSv1.3", "server-signature ECDSA (prime256v1) server-digest SHA256");
 	try_session("EC", "TLSv1.2", "TLSv1.2 with cipher ECDHE-ECDSA-");
 	try_session("ED25519", "TLSv1.3", "server-signature ED25519");
 }
