@@ -97,7 +97,7 @@ static bool set_groups(struct tls_context *context, struct buf *ret_error)
 	else if (strcmp(grade, "none") != 0)
 		add_groups(context->ssl, conf->tls_eecdh_auto_curves, &list);
 	add_groups(context->ssl, conf->tls_ffdhe_auto_groups, &list);
-	is_good = list.length > 0 && SSL_CTX_set1_groups_list(context->ssl, buf_str(&list)) == 1;
+	is_good = list.length > 0 && SSL_CTX_set1_groups_list(context->ssl, list.data) == 1;
 	buf_done(&list);
 	if (!is_good)
 		tls_error(ret_error, "no group for the exchange of keys is left");

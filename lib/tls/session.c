@@ -95,7 +95,7 @@ static const struct stream_layer layer = { layer_read, layer_write, layer_close 
 
 /* ---- starting ---- */
 
-static bool use_saved(SSL *ssl, struct span saved)
+static void use_saved(SSL *ssl, struct span saved)
 {
 	const unsigned char *at = (const unsigned char *)saved.p;
 	SSL_SESSION *session = saved.n > 0 ? d2i_SSL_SESSION(NULL, &at, (long)saved.n) : NULL;
@@ -105,7 +105,6 @@ static bool use_saved(SSL *ssl, struct span saved)
 		(void)SSL_set_session(ssl, session);
 	SSL_SESSION_free(session);
 	ERR_clear_error();
-	return true;
 }
 
 static bool use_dane(SSL *ssl, const struct tls_options *options, struct buf *ret_error)
@@ -128,18 +127,28 @@ static bool use_dane(SSL *ssl, const struct tls_options *options, struct buf *re
 	return true;
 }
 
+/* OpenSSL copies it, but takes it without const. */
+static bool set_server_name(SSL *ssl, const char *name)
+{
+	char *copy = mem_dup_str(name);
+	bool is_set = SSL_set_tlsext_host_name(ssl, copy) == 1;
+
+	free(copy);
+	return is_set;
+}
+
 static bool set_options(SSL *ssl, const struct tls_options *options, struct buf *ret_error)
 {
 	if (options->limits != NULL && !tls_set_limits(NULL, ssl, options->limits, ret_error))
 		return false;
 	if (!use_dane(ssl, options, ret_error))
 		return false;
-	if (options->server_name != NULL &&
-	    SSL_set_tlsext_host_name(ssl, options->server_name) != 1) {
+	if (options->server_name != NULL && !set_server_name(ssl, options->server_name)) {
 		tls_error(ret_error, "server name");
 		return false;
 	}
-	return use_saved(ssl, options->saved_session);
+	use_saved(ssl, options->saved_session);
+	return true;
 }
 
 struct tls *tls_new(struct tls_context *context, const struct tls_options *options,
