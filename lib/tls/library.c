@@ -52,12 +52,15 @@ static bool load_configuration(struct buf *ret_error)
 
 bool tls_library_open(struct buf *ret_error)
 {
+	static OSSL_PROVIDER *provider; /* loaded for good */
+
+	if (provider != NULL)
+		return true;
 	if (!load_configuration(ret_error))
 		return false;
 	/* Naming any provider means that OpenSSL adds none by itself. */
-	if (OSSL_PROVIDER_load(NULL, "default") == NULL) {
+	provider = OSSL_PROVIDER_load(NULL, "default");
+	if (provider == NULL)
 		tls_error(ret_error, "cannot load OpenSSL's default provider");
-		return false;
-	}
-	return tls_remote_keys_open(ret_error);
+	return provider != NULL && tls_remote_keys_open(ret_error);
 }

@@ -330,9 +330,13 @@ static int start_provider(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *f
 
 bool tls_remote_keys_open(struct buf *ret_error)
 {
+	static OSSL_PROVIDER *provider; /* loaded for good */
+
+	if (provider != NULL)
+		return true;
 	/* All that does not ask for ours by name gets OpenSSL's own. */
 	if (OSSL_PROVIDER_add_builtin(NULL, PROVIDER, start_provider) == 1 &&
-	    OSSL_PROVIDER_load(NULL, PROVIDER) != NULL &&
+	    (provider = OSSL_PROVIDER_load(NULL, PROVIDER)) != NULL &&
 	    EVP_set_default_properties(NULL, "?provider!=" PROVIDER) == 1)
 		return true;
 	tls_error(ret_error, "cannot add a provider to OpenSSL");
