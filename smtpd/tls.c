@@ -305,8 +305,8 @@ bool session_start_tls(struct session *s)
 	is_on = tls != NULL && tls_start(tls, &s->stream, &error);
 	if (!is_on) {
 		log_failure(s, buf_str(&error));
-		if (s->stream.status == IO_OK)
-			s->stream.status = IO_EOF;
+		/* There is no way left to say anything, whatever it was. */
+		s->stream.status = IO_EOF;
 	}
 	buf_reset(&self.keysign.error);
 	buf_done(&error);

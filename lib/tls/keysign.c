@@ -5,10 +5,11 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "proc/service.h"
 
-enum { ANSWER_MS = 10000 };
+enum { ANSWER_MS = 10000, PAUSE_MS = 100, PAUSES = 20 };
 
 /* ---- the connection ---- */
 
@@ -70,6 +71,25 @@ void keysign_close(struct keysign *keysign)
 	ipc_attach(&keysign->channel, -1);
 }
 
+/* An answer of a keysign that knows these files: while a reload goes on, another may answer first. */
+static bool ask_for_files(struct keysign *keysign, const struct msg_tls_request *request,
+			  struct msg_tls_answer *ret)
+{
+	static const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000L };
+
+	for (int i = 0; i < PAUSES; i++) {
+		if (!ask(keysign, msg_tls_request_desc(), request, msg_tls_answer_desc(), ret))
+			return false;
+		if (ret->result != KEYSIGN_KNOWS_NOT)
+			return true;
+		if (i + 1 < PAUSES) {
+			keysign_close(keysign);
+			(void)nanosleep(&pause, NULL);
+		}
+	}
+	return true;
+}
+
 enum keysign_status keysign_fetch(struct keysign *keysign, struct span files,
 				  struct span server_name, uint64_t *version,
 				  struct tls_chains **ret_chains, struct span *ret_tickets,
@@ -79,7 +99,7 @@ enum keysign_status keysign_fetch(struct keysign *keysign, struct span files,
 					   .version = *version };
 	struct msg_tls_answer answer;
 
-	if (!ask(keysign, msg_tls_request_desc(), &request, msg_tls_answer_desc(), &answer)) {
+	if (!ask_for_files(keysign, &request, &answer)) {
 		(void)buf_text(ret_error, "the keysign service does not answer");
 		return KEYSIGN_FAILED;
 	}
@@ -87,6 +107,7 @@ enum keysign_status keysign_fetch(struct keysign *keysign, struct span files,
 	switch ((enum keysign_result)answer.result) {
 	case KEYSIGN_HAS_SAME: return KEYSIGN_SAME;
 	case KEYSIGN_HAS_NONE: return KEYSIGN_NONE;
+	case KEYSIGN_KNOWS_NOT:
 	case KEYSIGN_CANNOT: (void)buf_add(ret_error, answer.error); return KEYSIGN_FAILED;
 	case KEYSIGN_GIVES: break;
 	}

@@ -49,14 +49,16 @@ enum keysign_status {
 	KEYSIGN_FAILED, /* there is none that can be used, or no answer: the reason is given */
 };
 
-/* Values of a tls_answer's result. */
-enum keysign_result { KEYSIGN_GIVES, KEYSIGN_HAS_SAME, KEYSIGN_HAS_NONE, KEYSIGN_CANNOT };
+/* Values of a tls_answer's result; the last: no such files are configured. */
+enum keysign_result { KEYSIGN_GIVES, KEYSIGN_HAS_SAME, KEYSIGN_HAS_NONE, KEYSIGN_CANNOT,
+		      KEYSIGN_KNOWS_NOT };
 
 /*
  * Asks for the certificates of `files`, a text of tls_file_names_text(): for `server_name`, or, with an empty one,
  * for all others. *version is what the caller has (0: nothing) and becomes what it gets. The ticket
  * keys (see tls_context_set_tickets(), borrowed until the next call) come with each answer for the
- * empty name. `keysign` must outlive the chains.
+ * empty name. `keysign` must outlive the chains. After a reload it waits for the keysign that knows the
+ * new names, two seconds at most.
  */
 MUST_USE enum keysign_status keysign_fetch(struct keysign *keysign, struct span files,
 					   struct span server_name, uint64_t *version,

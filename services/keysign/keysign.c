@@ -91,7 +91,8 @@ static void prepare(void)
 	table_register_databases();
 	table_client_settings();
 	sets_prepare();
-	opener_start();
+	if (opener_count() > 0)
+		opener_start();
 }
 
 int main(int argc, char **argv)

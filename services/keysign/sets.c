@@ -214,8 +214,8 @@ void sets_answer(const struct msg_tls_request *request, enum tls_role role,
 	if (role == TLS_SERVER)
 		answer.tickets = tickets_now();
 	if (set == NULL) {
+		answer.result = KEYSIGN_KNOWS_NOT;
 		(void)buf_text(&error, "the configuration names no such files");
-		log_warn("files that the configuration does not name were asked for");
 	} else if (request->server_name.n > 0) {
 		answer_name(set, request->server_name, &answer, &pairs, &error);
 	} else if (set->version == request->version) {

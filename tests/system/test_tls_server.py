@@ -234,6 +234,16 @@ def test_broken_renewal(renewing, ca):
     assert shown(mta) == other.der
 
 
+def test_reload_with_other_files(renewing, ca):
+    """A reload that names other files shows them at once, and says nothing that worries."""
+    mta, first, key, cert = renewing
+    assert shown(mta) == first.der
+    other = ca.issue("mail.example.test")
+    with mta.settings(smtpd_tls_cert_file=str(other.cert), smtpd_tls_key_file=str(other.key)):
+        assert shown(mta) == other.der
+        assert not mta.grep_log(r"warning: .*(TLS is not available|no such files)")
+
+
 def test_end_is_near(make_mta, ca):
     """A certificate that ends within a fortnight is said at the start."""
     soon = ca.issue("mail.example.test", days=5)
