@@ -71,11 +71,12 @@ extra_postern := master/config.c
 extra_postalias := $(filter-out %/postmap.c,$(wildcard commands/postmap/*.c))
 objects_of = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
-LIBS_BASE := -lpcre2-8 -licuuc -lcrypto -lcrypt
+LIBS_BASE := -lpcre2-8 -licuuc -lssl -lcrypto -lcrypt
 LIBS_TABLES := -ldb-5.3 -llmdb -lcdb
 LIBS_proxymap := $(LIBS_TABLES)
 LIBS_postmap := $(LIBS_TABLES)
 LIBS_postalias := $(LIBS_TABLES)
+LIBS_keysign := $(LIBS_TABLES)
 LIBS_verify := $(LIBS_TABLES)
 LIBS_dns := -lcares
 LIBS_postconf := $(LIBS_TABLES)

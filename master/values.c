@@ -9,6 +9,7 @@
 
 #include "master/config.h"
 #include "master/secret.h"
+#include "master/tls_names.h"
 #include "master/unit.h"
 
 static const char *const id_names[JAIL_UIDS] = { "queue", "net", "auth", "secret" };
@@ -94,6 +95,8 @@ static void set_special(struct conf_snapshot *snapshot, struct config *config,
 		config_add_endpoints(config, snapshot);
 	if (strcmp(wanted->program, "connect") == 0 || strcmp(wanted->program, "qmgr") == 0)
 		set_text(snapshot, "secret", delivery_secret(config));
+	if (strcmp(wanted->program, "keysign") == 0)
+		tls_names_add(config, snapshot);
 	if (strcmp(wanted->program, "qmgr") == 0)
 		set_process_limits(snapshot, config);
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "smtpd/session.h"
+#include "smtpd/tls.h"
 
 const struct auth_backend *auth_backend;
 
@@ -66,7 +67,7 @@ bool auth_is_enabled(struct session *s)
 
 bool auth_needs_tls(const struct session *s)
 {
-	return conf->smtpd_tls_auth_only && !s->is_encrypted;
+	return !session_tls_permits_auth(s);
 }
 
 static bool is_wanted(struct session *s, const struct sasl_mechanism *mechanism)
@@ -81,7 +82,7 @@ static bool is_wanted(struct session *s, const struct sasl_mechanism *mechanism)
 
 bool auth_offer(struct session *s, struct sasl_mechanisms *ret)
 {
-	const struct sasl_options *options = s->is_encrypted ? &self.secured : &self.plain;
+	const struct sasl_options *options = s->tls != NULL ? &self.secured : &self.plain;
 	struct sasl_mechanisms all = { .count = 0 };
 
 	*ret = (struct sasl_mechanisms){ .count = 0 };

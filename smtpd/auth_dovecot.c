@@ -188,7 +188,7 @@ static enum auth_step begin(struct auth_attempt *attempt, const struct span *res
 		.local_port = s->peer.server_port,
 		.remote_addr = s->peer.addr,
 		.remote_port = s->peer.port,
-		.is_secured = s->is_encrypted,
+		.is_secured = s->tls != NULL,
 		.has_response = response != NULL,
 		.response = response != NULL ? *response : SPAN(""),
 	};

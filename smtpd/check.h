@@ -162,7 +162,7 @@ check_fn restrict_permit, restrict_reject, restrict_defer, restrict_defer_if_per
 	restrict_own_access, restrict_unknown;
 check_fn check_client_access, check_reverse_client_access, permit_mynetworks,
 	permit_inet_interfaces, reject_unknown_client, reject_unknown_reverse_client,
-	reject_unknown_forward_client, permit_nobody, check_nobody_access, check_address_map;
+	reject_unknown_forward_client, check_address_map;
 check_fn check_host_a_access, check_host_mx_access, check_host_ns_access, check_reverse_a_access,
 	check_reverse_mx_access, check_reverse_ns_access, permit_mx_backup;
 check_fn check_helo_access, reject_invalid_helo, reject_non_fqdn_helo, reject_unknown_helo;
@@ -171,7 +171,9 @@ check_fn check_sender_access, reject_non_fqdn_sender, reject_unknown_sender_doma
 check_fn check_rcpt_access, reject_non_fqdn_rcpt, reject_unknown_rcpt_domain,
 	reject_unlisted_rcpt, reject_unauth_destination, defer_unauth_destination,
 	permit_auth_destination, reject_unverified_rcpt;
-check_fn reject_multi_recipient_bounce, reject_unauth_pipelining, reject_plaintext_session;
+check_fn reject_multi_recipient_bounce, reject_unauth_pipelining;
+check_fn permit_tls_clientcerts, permit_tls_all_clientcerts, check_ccert_access,
+	reject_plaintext_session;
 check_fn check_etrn_access, check_policy_service;
 check_fn permit_sasl_authenticated, check_sasl_access, reject_login_mismatch,
 	reject_login_mismatch_known, reject_login_mismatch_in, reject_login_mismatch_out;

@@ -67,22 +67,6 @@ enum verdict permit_inet_interfaces(struct check *check, const struct restrictio
 		       : CHECK_DUNNO;
 }
 
-/* Permits that need what this client cannot have without TLS. */
-enum verdict permit_nobody(struct check *check, const struct restriction *restriction)
-{
-	(void)check;
-	(void)restriction;
-	return CHECK_DUNNO;
-}
-
-/* Tables of what such clients have: none has it, so none is found. */
-enum verdict check_nobody_access(struct check *check, const struct restriction *restriction)
-{
-	(void)check;
-	(void)restriction;
-	return CHECK_DUNNO;
-}
-
 /* local_header_rewrite_clients: the address is a key, the value does not matter. */
 enum verdict check_address_map(struct check *check, const struct restriction *restriction)
 {

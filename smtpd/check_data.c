@@ -32,13 +32,6 @@ enum verdict reject_unauth_pipelining(struct check *check, const struct restrict
 				  check->verb, check->stage == STAGE_DATA ? "Data command" : "Command");
 }
 
-enum verdict reject_plaintext_session(struct check *check, const struct restriction *restriction)
-{
-	(void)restriction;
-	return check_reject_plain(check, conf->plaintext_reject_code, "4.7.1",
-				  "Session encryption is required");
-}
-
 enum verdict check_etrn_access(struct check *check, const struct restriction *restriction)
 {
 	struct span value;

@@ -7,6 +7,7 @@
 #include "smtpd/auth.h"
 #include "smtpd/check.h"
 #include "smtpd/keywords.h"
+#include "smtpd/tls.h"
 
 enum { HELO_MAX = 512 };
 
@@ -19,6 +20,7 @@ static const struct {
 	{ "vrfy", KEYWORD_VRFY },
 	{ "etrn", KEYWORD_ETRN },
 	{ "auth", KEYWORD_AUTH },
+	{ "starttls", KEYWORD_STARTTLS },
 	{ "enhancedstatuscodes", KEYWORD_ENHANCED },
 	{ "8bitmime", KEYWORD_8BITMIME },
 	{ "dsn", KEYWORD_DSN },
@@ -142,6 +144,9 @@ void cmd_ehlo(struct session *s, struct span arguments)
 		stream_printf(out, "250-VRFY\r\n");
 	if ((off & KEYWORD_ETRN) == 0)
 		stream_printf(out, "250-ETRN\r\n");
+	s->is_tls_hidden = (off & KEYWORD_STARTTLS) != 0;
+	if (!s->is_tls_hidden && session_offers_tls(s))
+		stream_printf(out, "250-STARTTLS\r\n");
 	if ((s->ext & SMTP_EXT_XVERP) != 0)
 		stream_printf(out, "250-XVERP\r\n");
 	if ((off & KEYWORD_AUTH) == 0)

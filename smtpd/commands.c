@@ -11,21 +11,23 @@
 #include "conf/conf.h"
 #include "proc/service.h"
 #include "smtpd/check.h"
+#include "smtpd/tls.h"
 
 static const struct verb verbs[] = {
-	{ "helo", cmd_helo, VERB_NO_PIPELINE },
-	{ "ehlo", cmd_ehlo, VERB_NO_PIPELINE },
+	{ "helo", cmd_helo, VERB_NO_PIPELINE | VERB_BEFORE_TLS },
+	{ "ehlo", cmd_ehlo, VERB_NO_PIPELINE | VERB_BEFORE_TLS },
+	{ "starttls", cmd_starttls, VERB_BEFORE_TLS },
 	{ "auth", cmd_auth, VERB_NO_PIPELINE | VERB_IS_SECRET },
 	{ "mail", cmd_mail, 0 },
 	{ "rcpt", cmd_rcpt, 0 },
 	{ "data", cmd_data, VERB_NO_PIPELINE },
 	{ "bdat", cmd_bdat, 0 },
-	{ "rset", cmd_rset, VERB_IS_JUNK },
-	{ "noop", cmd_noop, VERB_IS_JUNK },
+	{ "rset", cmd_rset, VERB_IS_JUNK | VERB_BEFORE_TLS },
+	{ "noop", cmd_noop, VERB_IS_JUNK | VERB_BEFORE_TLS },
 	{ "vrfy", cmd_vrfy, VERB_IS_JUNK },
 	{ "etrn", cmd_etrn, VERB_IS_JUNK },
-	{ "help", cmd_help, VERB_IS_JUNK },
-	{ "quit", cmd_quit, 0 },
+	{ "help", cmd_help, VERB_IS_JUNK | VERB_BEFORE_TLS },
+	{ "quit", cmd_quit, VERB_BEFORE_TLS },
 };
 
 /* The last counter is for what is no command. */
@@ -171,6 +173,10 @@ static void handle(struct session *s, struct span line)
 		end_out_of_step(s);
 		return;
 	}
+	if (session_needs_tls(s) && (verb->flags & VERB_BEFORE_TLS) == 0) {
+		reply(s, "530 5.7.0 Must issue a STARTTLS command first");
+		return;
+	}
 	if ((verb->flags & VERB_IS_JUNK) != 0 && ++s->junk > conf->smtpd_junk_command_limit)
 		s->errors++;
 	rest = rest.n > 0 ? span_from(rest, 1) : rest;
@@ -221,6 +227,8 @@ static bool greet(struct session *s)
 		notice_line(s, "Out", SPAN("220, by the front"));
 		return true;
 	}
+	if (!session_start_wrapped(s))
+		return false;
 	if (s->offer.is_limited && limit_connection(s))
 		return false;
 	if (!check_connect(s)) {

@@ -17,6 +17,7 @@ enum keyword {
 	KEYWORD_SMTPUTF8 = 1 << 7,
 	KEYWORD_CHUNKING = 1 << 8,
 	KEYWORD_AUTH = 1 << 10,
+	KEYWORD_STARTTLS = 1 << 11,
 	KEYWORD_SILENT = 1 << 9, /* "silent-discard": do not log it */
 };
 

@@ -17,6 +17,7 @@
 #include "conf/param.h"
 #include "net/endpoint.h"
 #include "smtpd/auth.h"
+#include "tls/tls.h"
 
 enum { REQUEST_BYTES = 16 * 1024, ANSWER_LINE_BYTES = 4096, ANSWER_LINES = 100 };
 
@@ -200,17 +201,20 @@ static void add_login(struct buf *out, const struct session *s)
 	add(out, "sasl_sender", is_in ? s->mail.mail.auth : SPAN(""));
 }
 
-/* Names that have no value without TLS; servers expect them nevertheless. */
-static void add_security(struct buf *out)
+/* Names are shown when an authority vouches for them; fingerprints speak for themselves. */
+static void add_tls(struct buf *out, const struct session *s)
 {
-	static const char *const names[] = {
-		"ccert_subject",       "ccert_issuer",      "ccert_fingerprint",
-		"ccert_pubkey_fingerprint", "encryption_protocol", "encryption_cipher",
-	};
+	static const struct tls_info none = { .protocol = "", .cipher = "", .subject = "", .issuer = "",
+					      .fingerprint = "", .key_fingerprint = "" };
+	const struct tls_info *info = s->tls != NULL ? tls_info(s->tls) : &none;
 
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		add(out, names[i], SPAN(""));
-	add_number(out, "encryption_keysize", 0);
+	add(out, "ccert_subject", span_of(info->is_trusted ? info->subject : ""));
+	add(out, "ccert_issuer", span_of(info->is_trusted ? info->issuer : ""));
+	add(out, "ccert_fingerprint", span_of(info->fingerprint));
+	add(out, "ccert_pubkey_fingerprint", span_of(info->key_fingerprint));
+	add(out, "encryption_protocol", span_of(info->protocol));
+	add(out, "encryption_cipher", span_of(info->cipher));
+	add_number(out, "encryption_keysize", (unsigned)info->bits);
 }
 
 static void write_request(struct buf *out, const struct check *check,
@@ -219,7 +223,7 @@ static void write_request(struct buf *out, const struct check *check,
 	add_client(out, check);
 	add_mail(out, check);
 	add_login(out, check->session);
-	add_security(out);
+	add_tls(out, check->session);
 	add(out, "policy_context", span_of(server->context));
 	add(out, "compatibility_level", span_of(conf->compatibility_level));
 	add(out, "mail_version", span_of(conf->mail_version));

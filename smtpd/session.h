@@ -69,6 +69,8 @@ struct session {
 	struct ipc_channel front; /* to the front that handed it over; see smtpd/handover.c */
 	struct msg_front_offer offer; /* counts and flags; its texts are used up at the start */
 	struct peer peer;
+	struct tls *tls; /* of the stream, while it is on; see smtpd/tls.h */
+	bool is_tls_hidden; /* smtpd_discard_ehlo_keywords */
 	struct ipc_channel cleanup;
 	char queue_id[32]; /* of the next message, once cleanup was reached */
 	bool has_envelope; /* cleanup has the beginning of a message */
@@ -81,7 +83,6 @@ struct session {
 	unsigned ext; /* extensions announced: enum smtp_ext */
 	bool may_pipeline, has_chunking;
 	const char *protocol; /* SMTP, ESMTP */
-	bool is_encrypted;    /* TLS is on */
 
 	/* AUTH */
 	struct buf login; /* who has logged in; empty: nobody. See smtpd/auth.h */
@@ -123,6 +124,7 @@ enum verb_flag {
 	VERB_IS_JUNK = 1 << 0,     /* counts against smtpd_junk_command_limit */
 	VERB_NO_PIPELINE = 1 << 1, /* must be the last of a group: RFC 2920 3.1 */
 	VERB_IS_SECRET = 1 << 2,   /* its arguments are for no transcript */
+	VERB_BEFORE_TLS = 1 << 3,  /* also where the client has to say STARTTLS first: RFC 3207 4 */
 };
 
 /* commands.c: the loop from the greeting to the end. */

@@ -5,7 +5,7 @@
  *
  * Runs as uid net in a directory that holds nothing but the sockets of the services it may
  * call, and can open no file. Everything it reads from the network is hostile. Implements RFC 5321, 1870,
- * 2920, 3030, 3461, 4954, 6152, 6531, 1985. Manual: smtpd(8).
+ * 2920, 3030, 3207, 3461, 4954, 6152, 6531, 1985. Manual: smtpd(8).
  */
 
 #include <string.h>
@@ -20,6 +20,7 @@
 #include "smtpd/auth.h"
 #include "smtpd/check.h"
 #include "smtpd/space.h"
+#include "smtpd/tls.h"
 
 enum { CONTENT_MAX = 64 * 1024, WORDS_MAX = 16 * 1024 };
 
@@ -30,6 +31,7 @@ static void prepare(void)
 {
 	tables_open();
 	auth_prepare();
+	session_tls_prepare();
 	space_prepare(service.queue_directory);
 }
 
@@ -58,9 +60,10 @@ static void start_session(struct session *s, int fd)
 	stream_reopen(&s->stream, fd);
 	buf_reset(&s->helo);
 	buf_reset(&s->login);
-	s->is_encrypted = false;
 	s->is_esmtp = s->may_pipeline = s->must_close = s->saw_bare_newline = false;
 	s->has_chunking = true;
+	s->tls = NULL;
+	s->is_tls_hidden = false;
 	s->ext = SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_DSN;
 	s->protocol = NULL;
 	s->errors = s->junk = 0;
@@ -86,6 +89,7 @@ static void farewell(void)
 {
 	reply_quietly(&session, "421 4.3.0 %s Error: internal error", conf->myhostname);
 	(void)stream_flush(&session.stream);
+	stream_close_layer(&session.stream);
 }
 
 /* The client's socket, from who accepted it; or -1. */
@@ -126,6 +130,8 @@ static void serve(int fd, const char *client)
 	if (session.is_debugged)
 		debug_peer_restore();
 	log_on_fatal(NULL);
+	stream_close_layer(&session.stream);
+	session.tls = NULL;
 	/* The front has a copy of the socket: closing ours would not tell the client. */
 	(void)shutdown(fd, SHUT_WR);
 	stream_hangup(&session.stream);
@@ -137,6 +143,7 @@ int main(int argc, char **argv)
 		.name = "smtpd",
 		.kind = SERVICE_WORKERS,
 		.prepare = prepare,
+		.start = session_tls_start,
 		.worker_start = worker_start,
 		.serve = serve,
 	};

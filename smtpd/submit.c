@@ -15,9 +15,10 @@
 #include "queue/envelope.h"
 #include "smtpd/auth.h"
 #include "smtpd/check.h"
+#include "smtpd/tls.h"
 
 /* A message's content goes over in pieces of about this size. */
-enum { PIECE_BYTES = 60 * 1024, RCPTS_BYTES = 90 * 1024 };
+enum { PIECE_BYTES = 60 * 1024, RCPTS_BYTES = 90 * 1024, RECEIVED_TLS_BYTES = 512 };
 
 static struct clock_mono ipc_deadline(void)
 {
@@ -83,10 +84,10 @@ static struct span protocol(const struct session *s)
 
 	if (s->protocol == NULL || !s->is_esmtp)
 		return SPAN("SMTP");
-	return span_of(kinds[s->is_encrypted][s->login.length > 0]);
+	return span_of(kinds[s->tls != NULL][s->login.length > 0]);
 }
 
-static struct msg_envelope make_envelope(const struct session *s)
+static struct msg_envelope make_envelope(const struct session *s, struct buf *received_tls)
 {
 	const struct transaction *mail = &s->mail;
 	const struct peer *peer = &s->peer;
@@ -113,6 +114,7 @@ static struct msg_envelope make_envelope(const struct session *s)
 		.sasl_method = span_of(s->login.length > 0 ? s->login_method : ""),
 		.sasl_username = auth_user(s),
 		.sasl_sender = s->login.length > 0 ? mail->mail.auth : SPAN(""),
+		.received_tls = buf_span(received_tls),
 		.server_addr = span_of(peer->server_addr),
 		.server_port = span_of(peer->server_port),
 		.content_filter = filter.n > 0 ? filter : span_of(conf->content_filter),
@@ -160,12 +162,17 @@ static bool send_all_rcpts(struct session *s)
 /* False when it does not fit; a lost connection is noted by itself. */
 static bool send_envelope(struct session *s)
 {
-	struct msg_envelope envelope = make_envelope(s);
+	struct buf received_tls = BUF_INIT(RECEIVED_TLS_BYTES);
+	struct msg_envelope envelope;
 	struct buf record = BUF_INIT(IPC_RECORD_MAX);
 	struct msg_submit_open open = { .options = submit_options(),
 					.size_hint = s->mail.mail.size_bytes };
-	bool is_encoded = msg_envelope_encode(&record, &envelope);
+	bool is_encoded;
 
+	session_tls_received(s, &received_tls);
+	envelope = make_envelope(s, &received_tls);
+	is_encoded = msg_envelope_encode(&record, &envelope);
+	buf_done(&received_tls);
 	s->has_envelope = true;
 	open.envelope = buf_span(&record);
 	if (is_encoded &&

@@ -16,7 +16,7 @@
 
 struct tables tables;
 
-static struct maps *open_maps(const char *title, const char *list)
+struct maps *tables_open_maps(const char *title, const char *list)
 {
 	struct buf error = BUF_INIT(1000);
 	struct maps *maps = maps_open(title, span_of(list), TABLE_FOLD | TABLE_IN_JAIL, &error);
@@ -94,7 +94,7 @@ static void open_forbidden_commands(void)
 		while (start > 0 && !ascii_is_blank(rest.p[start - 1]) && rest.p[start - 1] != ',')
 			start--;
 		(void)buf_add(&list, span_from(rest, start));
-		tables.forbidden_commands = open_maps("smtpd_forbidden_commands", buf_str(&list));
+		tables.forbidden_commands = tables_open_maps("smtpd_forbidden_commands", buf_str(&list));
 	}
 	buf_done(&list);
 }
@@ -113,14 +113,14 @@ void tables_open(void)
 
 	table_client_setup();
 	site_open(&tables.site, TABLE_IN_JAIL);
-	tables.local_rcpt = open_maps("local_recipient_maps", conf->local_recipient_maps);
-	tables.relay_rcpt = open_maps("relay_recipient_maps", conf->relay_recipient_maps);
-	tables.virtual_alias = open_maps("virtual_alias_maps", conf->virtual_alias_maps);
-	tables.virtual_mailbox = open_maps("virtual_mailbox_maps", conf->virtual_mailbox_maps);
-	tables.canonical = open_maps("canonical_maps", conf->canonical_maps);
+	tables.local_rcpt = tables_open_maps("local_recipient_maps", conf->local_recipient_maps);
+	tables.relay_rcpt = tables_open_maps("relay_recipient_maps", conf->relay_recipient_maps);
+	tables.virtual_alias = tables_open_maps("virtual_alias_maps", conf->virtual_alias_maps);
+	tables.virtual_mailbox = tables_open_maps("virtual_mailbox_maps", conf->virtual_mailbox_maps);
+	tables.canonical = tables_open_maps("canonical_maps", conf->canonical_maps);
 	tables.rcpt_canonical =
-		open_maps("recipient_canonical_maps", conf->recipient_canonical_maps);
-	tables.sender_canonical = open_maps("sender_canonical_maps", conf->sender_canonical_maps);
+		tables_open_maps("recipient_canonical_maps", conf->recipient_canonical_maps);
+	tables.sender_canonical = tables_open_maps("sender_canonical_maps", conf->sender_canonical_maps);
 	tables.mynetworks = open_clients("mynetworks", conf->mynetworks);
 	tables.event_exceptions = open_clients("smtpd_client_event_limit_exceptions",
 					       conf->smtpd_client_event_limit_exceptions);
@@ -130,7 +130,7 @@ void tables_open(void)
 					   conf->smtpd_authorized_verp_clients);
 	tables.ban_exceptions =
 		open_clients("smtpd_auth_ban_exceptions", conf->smtpd_auth_ban_exceptions);
-	tables.ehlo_keyword_maps = open_maps("smtpd_discard_ehlo_keyword_address_maps",
+	tables.ehlo_keyword_maps = tables_open_maps("smtpd_discard_ehlo_keyword_address_maps",
 					     conf->smtpd_discard_ehlo_keyword_address_maps);
 	tables.discard_keywords =
 		keywords_parse(span_of(conf->smtpd_discard_ehlo_keywords), &unknown);
@@ -141,11 +141,14 @@ void tables_open(void)
 					   conf->smtpd_log_access_permit_actions);
 	tables.mx_backup_networks =
 		open_clients("permit_mx_backup_networks", conf->permit_mx_backup_networks);
-	tables.sender_login = open_maps("smtpd_sender_login_maps", conf->smtpd_sender_login_maps);
-	tables.rbl_replies = open_maps("rbl_reply_maps", conf->rbl_reply_maps);
-	tables.command_filter = open_maps("smtpd_command_filter", conf->smtpd_command_filter);
-	tables.reject_filter = open_maps("smtpd_reject_filter_maps", conf->smtpd_reject_filter_maps);
-	tables.dns_reply_filter = open_maps("smtpd_dns_reply_filter", conf->smtpd_dns_reply_filter);
+	tables.sender_login =
+		tables_open_maps("smtpd_sender_login_maps", conf->smtpd_sender_login_maps);
+	tables.rbl_replies = tables_open_maps("rbl_reply_maps", conf->rbl_reply_maps);
+	tables.command_filter = tables_open_maps("smtpd_command_filter", conf->smtpd_command_filter);
+	tables.reject_filter =
+		tables_open_maps("smtpd_reject_filter_maps", conf->smtpd_reject_filter_maps);
+	tables.dns_reply_filter =
+		tables_open_maps("smtpd_dns_reply_filter", conf->smtpd_dns_reply_filter);
 	footer_open();
 	notice_open();
 	debug_peer_prepare();

@@ -32,6 +32,7 @@ struct tables {
 	struct maps *forbidden_commands;          /* tables of smtpd_forbidden_commands */
 	struct match_list *logged_permits;        /* NULL: none */
 	struct match_list *mx_backup_networks;
+	struct maps *relay_clientcerts;           /* opened by smtpd/tls.c */
 	struct maps *rbl_replies, *command_filter, *reject_filter, *dns_reply_filter;
 	struct maps *sender_login;
 	unsigned discard_keywords;                /* bits of smtpd/keywords.h */
@@ -41,5 +42,8 @@ struct tables {
 extern struct tables tables;
 
 void tables_open(void);
+
+/* The tables of one parameter, for use in the jail; what is wrong with them is fatal. */
+struct maps *tables_open_maps(const char *title, const char *list);
 
 #endif

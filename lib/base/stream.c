@@ -64,12 +64,17 @@ void stream_open(struct stream *stream, int fd)
 	start(stream, fd);
 }
 
-void stream_hangup(struct stream *stream)
+void stream_close_layer(struct stream *stream)
 {
 	if (stream->layer != NULL && stream->layer->close != NULL)
 		stream->layer->close(stream->layer_context);
 	stream->layer = &plain_layer;
 	stream->layer_context = stream;
+}
+
+void stream_hangup(struct stream *stream)
+{
+	stream_close_layer(stream);
 	if (stream->fd >= 0)
 		(void)close(stream->fd);
 	stream->fd = -1;
@@ -123,7 +128,7 @@ void stream_set_wake(struct stream *stream, int fd,
 	stream->wake_context = context;
 }
 
-static enum io_status wait_for(struct stream *stream, short events)
+enum io_status stream_wait(struct stream *stream, short events)
 {
 	struct clock_mono start = { 0 };
 
@@ -161,7 +166,7 @@ enum io_status stream_flush(struct stream *stream)
 		} else if (size < 0 && errno == EINTR) {
 			continue;
 		} else if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-			(void)wait_for(stream, events);
+			(void)stream_wait(stream, events);
 		} else if (size < 0 && (errno == EPIPE || errno == ECONNRESET)) {
 			(void)fail(stream, IO_EOF);
 		} else {
@@ -245,7 +250,7 @@ enum io_status stream_more(struct stream *stream)
 		if (stream->out.length > 0 && stream_flush(stream) != IO_OK)
 			break;
 		if (read_once(stream, &would_wait, &events) == IO_OK && would_wait)
-			(void)wait_for(stream, events);
+			(void)stream_wait(stream, events);
 	}
 	return stream->in_end - stream->in_start > before ? IO_OK : stream->status;
 }

@@ -83,6 +83,15 @@ void stream_set_wake(struct stream *stream, int fd,
 MUST_USE enum io_status stream_line(struct stream *stream, size_t limit, struct span *ret_line,
 				    bool *ret_is_crlf);
 
+/*
+ * For what stands under the stream: waits until the descriptor is ready for `events`, or the
+ * deadline. A failure is kept, as of all calls.
+ */
+enum io_status stream_wait(struct stream *stream, short events);
+
+/* Closes the layer alone, which may say goodbye to the peer; the descriptor stays open. */
+void stream_close_layer(struct stream *stream);
+
 /* What is in the buffer, after waiting for at least one byte. stream_take() takes from it. */
 MUST_USE enum io_status stream_peek(struct stream *stream, struct span *ret_bytes);
 void stream_take(struct stream *stream, size_t size);

@@ -140,6 +140,8 @@ static void filter_calls(const struct jail *jail)
 	allow_own(&filter, jail);
 	if ((jail->calls & JAIL_FILES) != 0)
 		allow(&filter, calls_files, ARRAY_LEN(calls_files));
+	if ((jail->calls & JAIL_READ) != 0)
+		filter_allow_if(&filter, SYS_openat, 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY);
 	if ((jail->calls & JAIL_FORK) != 0)
 		allow(&filter, calls_fork, ARRAY_LEN(calls_fork));
 	if ((jail->calls & (JAIL_UNIX | JAIL_INET)) != 0)

@@ -28,6 +28,7 @@ enum jail_calls {
 	JAIL_INET = 1 << 1,  /* socket(AF_INET, AF_INET6), bind, connect */
 	JAIL_FILES = 1 << 2, /* open, rename, link, unlink, fsync, lock ... */
 	JAIL_FORK = 1 << 3,  /* templates of workers; the workers lose it */
+	JAIL_READ = 1 << 6,  /* open, for reading alone */
 	JAIL_GROUPS = 1 << 5, /* no call: it keeps the groups that its user is a member of */
 	JAIL_ANY = 1 << 4,   /* no filter: runs commands of users, which must not inherit one */
 };

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What TLS needs from files that a jail cannot reach: certificates of authorities, DH parameters.
+ * Runs as root, before the jail; the files are the administrator's.
+ */
+
+#include <dirent.h>
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "tls/impl.h"
+
+static void complain(struct buf *ret_error, const char *path)
+{
+	struct buf text = BUF_INIT(1000);
+
+	tls_error(&text, path);
+	(void)buf_printf(ret_error, "%s%s", ret_error->length > 0 ? "\n" : "", buf_str(&text));
+	buf_done(&text);
+}
+
+/* A directory as for CApath: each file is read, since later nobody can. */
+static void add_directory(X509_STORE *trust, const char *path, struct buf *ret_error)
+{
+	DIR *directory = opendir(path);
+	const struct dirent *entry;
+
+	if (directory == NULL) {
+		(void)buf_printf(ret_error, "%s%s: %s", ret_error->length > 0 ? "\n" : "", path,
+				 strerror(errno));
+		return;
+	}
+	while ((entry = readdir(directory)) != NULL) {
+		char *file = mem_printf("%s/%s", path, entry->d_name);
+
+		/* What else lies there is none of our business. */
+		if (entry->d_name[0] != '.')
+			(void)X509_STORE_load_file(trust, file);
+		ERR_clear_error();
+		free(file);
+	}
+	(void)closedir(directory);
+}
+
+static EVP_PKEY *read_dh(const char *path)
+{
+	BIO *bio = BIO_new_file(path, "r");
+	EVP_PKEY *key = bio != NULL ? PEM_read_bio_Parameters(bio, NULL) : NULL;
+
+	BIO_free(bio);
+	if (key == NULL || EVP_PKEY_is_a(key, "DH") || EVP_PKEY_is_a(key, "DHX"))
+		return key;
+	EVP_PKEY_free(key);
+	return NULL;
+}
+
+struct tls_files *tls_files_open(const char *ca_file, const char *ca_path, bool with_default,
+				 const char *dh_file, struct buf *ret_error)
+{
+	struct tls_files *files = NEW(struct tls_files);
+	bool has_any = *ca_file != '\0' || *ca_path != '\0';
+
+	files->trust = X509_STORE_new();
+	if (files->trust == NULL)
+		panic("OpenSSL: no memory for a store of certificates");
+	if (*ca_file != '\0' && X509_STORE_load_file(files->trust, ca_file) != 1)
+		complain(ret_error, ca_file);
+	else if (*ca_file != '\0')
+		files->names = SSL_load_client_CA_file(ca_file);
+	if (*ca_path != '\0')
+		add_directory(files->trust, ca_path, ret_error);
+	if (with_default && has_any) {
+		if (X509_STORE_load_file(files->trust, X509_get_default_cert_file()) != 1)
+			ERR_clear_error();
+		add_directory(files->trust, X509_get_default_cert_dir(), ret_error);
+	}
+	if (*dh_file != '\0' && strcmp(dh_file, "auto") != 0) {
+		files->dh = read_dh(dh_file);
+		if (files->dh == NULL)
+			complain(ret_error, dh_file);
+	}
+	return files;
+}
+
+void tls_files_close(struct tls_files *files)
+{
+	if (files == NULL)
+		return;
+	X509_STORE_free(files->trust);
+	sk_X509_NAME_pop_free(files->names, X509_NAME_free);
+	EVP_PKEY_free(files->dh);
+	free(files);
+}
