@@ -450,7 +450,7 @@ static void remove_data(const char *path)
 {
 	static const char *const names[] = { "verify_cache", "postscreen_cache",
 					     "smtpd_tls_session_cache", "smtp_tls_session_cache",
-					     "prng_exch", "master.lock" };
+					     "prng_exch", "master.lock", "bans" };
 	DIR *directory = opendir(path);
 	const struct dirent *entry;
 

@@ -33,7 +33,7 @@ def test_no_first_answer(make_mta, frozen):
     did not answer: cleanup, proxymap, flush; then all goes on."""
     mta = make_mta(
         main={"smtpd_sender_restrictions": "check_sender_access proxy:hash:$config_directory/senders",
-              "proxy_read_maps": "proxy:hash:$config_directory/senders",
+              "proxy_read_maps": "proxy:hash:$config_directory/senders $local_recipient_maps",
               "fast_flush_domains": "flush.test", "smtpd_delay_reject": "no"},
         tables={"hash:senders": "a@map.test OK\n"},
         services=["LISTEN1 inet n - n - - smtpd -o smtpd_sender_restrictions="
