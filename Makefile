@@ -6,7 +6,7 @@
 #   make check-long     the same with a minute of fuzzing for each parser
 #   make fresh          both in a new minimal Debian system of their own
 #   make probe          what a daemon that was taken over can do (as root)
-#   make soak, powercut, faults, diskfull, quota, readonly, memory, descriptors, processes
+#   make soak, crash, powercut, faults, diskfull, quota, readonly, memory, descriptors, processes
 #                       nothing is lost whatever fails; N= for the length
 #   make unit, style, fuzz (T=seconds), fuzz-replay, fuzz-coverage, fuzz-sessions
 #   make conformance (ARGS="test_smtpd.py -k bdat")
@@ -86,7 +86,7 @@ LIBRARY := $(BUILD)/libpostern.a
 MADE_PAGES := build/man/man5/postconf.5 $(patsubst %,build/%,$(wildcard man/man8/*.8))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
 
-.PHONY: all bench clean unit style fuzz fuzz-replay fuzz-coverage fuzz-sessions \
+.PHONY: all bench bench-growth clean unit style fuzz fuzz-replay fuzz-coverage fuzz-sessions \
 	fuzz-merge check check-long fresh conformance attack \
 	probe demo demo-stop install users
 all: $(PROGRAMS) $(MADE_PAGES)
@@ -230,10 +230,13 @@ check-long:
 fresh:
 	@build-aux/fresh
 
-# What each N is: messages, messages, faults (0: all), rounds.
-.PHONY: soak powercut faults diskfull quota readonly memory descriptors processes
+# What each N is: messages, messages, messages, faults (0: all), rounds.
+.PHONY: soak crash powercut faults diskfull quota readonly memory descriptors processes
 soak: all
 	@MAKE='$(MAKE)' SAN=$(SAN) CC='$(CC)' tests/fault/run soak --n $(or $(N),10000) $(ARGS)
+
+crash: all
+	@MAKE='$(MAKE)' SAN=$(SAN) CC='$(CC)' tests/fault/run crash --n $(or $(N),30000) $(ARGS)
 
 powercut: all
 	@MAKE='$(MAKE)' SAN=$(SAN) CC='$(CC)' tests/fault/run powercut --n $(or $(N),10000) $(ARGS)
@@ -260,6 +263,10 @@ attack: all
 # Beside Debian's Postfix, rounds interleaved: "make bench S=S1a,S3 N=3".
 bench: all
 	tests/bench/run '$(or $(S),S1a,S1b,S2a,S2b,S3)' '$(or $(N),3)' '$(or $(OUT),build/bench.md)'
+
+# What more clients, and a million queued messages, cost: tests/bench/growth.py; N: rounds.
+bench-growth: all
+	tests/bench/run growth '$(or $(N),3)' '$(or $(OUT),build/bench.md)'
 
 demo:
 	@MAKE='$(MAKE)' PORT='$(PORT)' build-aux/demo start
