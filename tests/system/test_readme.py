@@ -14,6 +14,7 @@ EXPECTED = {
     "make demo": "Postern runs",
     "./run/do postqueue -p": "Mail queue is empty",
     "./run/do postconf -n": "myhostname = mail.demo.example",
+    "./run/do postern user list": "alice",
     "make demo-stop": "stopped",
     "postmap -q info@example.com /etc/postern/virtual": "root",
     "postern status": "is running",
@@ -22,8 +23,8 @@ EXPECTED = {
 
 
 def commands():
-    """The indented lines of README.md."""
-    text = (SOURCE / "README.md").read_text()
+    """The indented lines of README.md; one that ends in a backslash goes on in the next."""
+    text = re.sub(r"\\\n\s*", "", (SOURCE / "README.md").read_text())
     return [line.strip() for line in re.findall(r"(?m)^    (\S.*)$", text)]
 
 
