@@ -10,4 +10,7 @@ int do_user(int argc, char **argv);
 /* "ban list|add|del [NETWORK [TIME]]": asks anvil. */
 int do_ban(int argc, char **argv);
 
+/* "tls new-server-key|enable-server|...": keys, certificates and settings of TLS. */
+int do_tls(int argc, char **argv);
+
 #endif
