@@ -74,37 +74,41 @@ static bool may_become_end(struct span s)
 	return s.n < 3 && span_eq(s, span_first(SPAN(".\r\n"), s.n));
 }
 
+/* Where the input is: clients that end lines with a lone LF double the dots behind it all the same. */
+enum place { IN_LINE, BEHIND_CRLF, BEHIND_LF };
+
 /*
- * Takes one piece of the buffered input: text up to where something must be decided. `*at_start` says
- * whether the input is at the start of a line behind CR LF. True at the end of data.
+ * Takes one piece of the buffered input: text up to where something must be decided. True at the
+ * end of data, which is CR LF . CR LF and nothing else.
  */
-static bool take_piece(struct session *s, bool *at_start, bool *ret_needs_more)
+static bool take_piece(struct session *s, enum place *place, bool *ret_needs_more)
 {
 	struct span in = stream_buffered(&s->stream);
 	const char *found;
 
 	*ret_needs_more = false;
-	if (*at_start) {
+	if (*place != IN_LINE) {
 		if (may_become_end(in)) {
 			*ret_needs_more = true;
 			return false;
 		}
-		if (span_starts(in, SPAN(".\r\n"))) {
+		if (*place == BEHIND_CRLF && span_starts(in, SPAN(".\r\n"))) {
 			stream_take(&s->stream, 3);
 			return true;
 		}
-		*at_start = false;
-		if (in.p[0] == '.') { /* 4.5.2: the first of two dots, or of a dot and text */
+		/* 4.5.2: the first of two dots, or of a dot and text */
+		if (in.p[0] == '.' && (*place == BEHIND_CRLF || (in.p[1] != '\r' && in.p[1] != '\n')))
 			stream_take(&s->stream, 1);
+		*place = IN_LINE;
+		in = stream_buffered(&s->stream);
+		if (in.n == 0)
 			return false;
-		}
 	}
-	found = in.n >= 3 ? memmem(in.p, in.n, "\r\n.", 3) : NULL;
-	if (found != NULL) {
-		in = span_first(in, (size_t)(found - in.p) + 2);
-		*at_start = true;
-	} else if (span_ends(in, SPAN("\r\n"))) {
-		*at_start = true;
+	found = in.n >= 2 ? memmem(in.p, in.n, "\n.", 2) : NULL;
+	if (found != NULL)
+		in = span_first(in, (size_t)(found - in.p) + 1);
+	if (in.n > 0 && in.p[in.n - 1] == '\n') {
+		*place = span_ends(in, SPAN("\r\n")) ? BEHIND_CRLF : BEHIND_LF;
 	} else if (in.n > 0 && in.p[in.n - 1] == '\r') {
 		in.n--; /* what follows decides */
 		*ret_needs_more = in.n == 0;
@@ -120,7 +124,8 @@ static bool take_piece(struct session *s, bool *at_start, bool *ret_needs_more)
 static bool read_data(struct session *s)
 {
 	struct clock_mono start = clock_mono_now();
-	bool at_start = true, needs_more = false;
+	enum place place = BEHIND_CRLF;
+	bool needs_more = false;
 
 	for (;;) {
 		struct span in;
@@ -128,7 +133,7 @@ static bool read_data(struct session *s)
 		set_deadline(s, start, s->mail.content_bytes);
 		if ((needs_more ? stream_more(&s->stream) : stream_peek(&s->stream, &in)) != IO_OK)
 			return false;
-		if (take_piece(s, &at_start, &needs_more))
+		if (take_piece(s, &place, &needs_more))
 			return true;
 	}
 }
