@@ -110,6 +110,7 @@ struct tls_options {
 	const char *server_name;         /* sent as SNI; NULL: none */
 	const struct tls_limits *limits; /* instead of the context's, by policy; NULL: those */
 	const char *dane_name;           /* RFC 7672: the TLSA base domain, with `dane`; or NULL */
+	const char *dane_domain;         /* another name that a DANE-TA certificate may have; or NULL */
 	const struct tls_dane *dane;
 	size_t dane_count;
 	struct span saved_session;       /* as tls_save_session() gave it; empty: a full handshake */
