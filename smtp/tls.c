@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/words.h"
 #include "conf/conf.h"
 #include "tls/keysign.h"
 
@@ -68,12 +69,21 @@ static void open_loglevels(void)
 	buf_done(&error);
 }
 
+/* Authorities, or with smtp_tls_trust_anchor_file its certificates in their place. */
 static void open_files(struct buf *error)
 {
-	struct span rest, line;
+	struct span rest = span_of(conf->smtp_tls_trust_anchor_file), line, word;
+	bool has_anchors = span_trim(rest).n > 0;
 
-	self.files = tls_files_open(conf->smtp_tls_CAfile, conf->smtp_tls_CApath,
+	self.files = tls_files_open(has_anchors ? "" : conf->smtp_tls_CAfile,
+				    has_anchors ? "" : conf->smtp_tls_CApath,
 				    conf->tls_append_default_CA, "", error);
+	while ((word = span_word(&rest, WORDS_BLANK_OR_COMMA)).n > 0) {
+		char *path = mem_dup(word);
+
+		tls_files_add_anchors(self.files, path, error);
+		free(path);
+	}
 	rest = buf_span(error);
 	while (span_line(&rest, &line))
 		log_warn("cannot load %s", log_clean(line));
@@ -185,7 +195,7 @@ static bool has_fingerprint(const struct tls_info *info, const struct policy *po
 	return false;
 }
 
-static bool is_verified(const struct tls *tls, const struct policy *policy)
+static bool matches(const struct tls *tls, const struct policy *policy)
 {
 	const struct tls_info *info = tls_info(tls);
 
@@ -220,14 +230,15 @@ static int log_level(const struct session *session)
 	return span_u64(span_of(conf->smtp_tls_loglevel), 4, &level) ? (int)level : 0;
 }
 
-static void log_session(const struct session *session, const struct policy *policy, int level)
+static void log_session(const struct session *session, const struct policy *policy,
+			bool is_match, int level)
 {
 	const struct tls_info *info = tls_info(session->tls);
 	struct buf text = BUF_INIT(1000);
-	const char *who = !info->has_peer ? "Anonymous"
-			  : session->is_verified && policy->level != LEVEL_HALF_DANE ? "Verified"
-			  : session->is_verified || info->is_trusted                 ? "Trusted"
-										     : "Untrusted";
+	const char *who = !info->has_peer                ? "Anonymous"
+			  : session->is_verified         ? "Verified"
+			  : is_match || info->is_trusted ? "Trusted"
+							 : "Untrusted";
 
 	tls_summary(session->tls, "", &text);
 	if (level > 1 && info->has_peer)
@@ -235,7 +246,7 @@ static void log_session(const struct session *session, const struct policy *poli
 			 session->relay, log_clean(span_of(info->subject)),
 			 log_clean(span_of(info->issuer)), info->fingerprint,
 			 info->key_fingerprint);
-	if (level > 0 && policy->level >= LEVEL_FINGERPRINT && !session->is_verified)
+	if (level > 0 && policy->level >= LEVEL_FINGERPRINT && !is_match)
 		log_info("certificate verification failed for %s: %s", session->relay,
 			 !info->has_peer      ? "no certificate"
 			 : *info->problem == '\0' ? "it has none of the names that are asked for"
@@ -314,6 +325,7 @@ enum client_tls client_tls_start(struct session *session, struct transfer *trans
 				 const struct policy *policy)
 {
 	int level = log_level(session);
+	bool is_match;
 
 	if (!client_tls_is_ready()) {
 		why_set(&transfer->why, "4.7.5",
@@ -331,9 +343,11 @@ enum client_tls client_tls_start(struct session *session, struct transfer *trans
 		return CLIENT_TLS_FAILED;
 	}
 	session->is_encrypted = true;
-	session->is_verified = is_verified(session->tls, policy);
-	log_session(session, policy, level);
-	if (policy->level < LEVEL_FINGERPRINT || session->is_verified)
+	is_match = matches(session->tls, policy);
+	/* The name of a host from MX records that may be forged says nothing of the domain. */
+	session->is_verified = is_match && policy->level != LEVEL_HALF_DANE;
+	log_session(session, policy, is_match, level);
+	if (policy->level < LEVEL_FINGERPRINT || is_match)
 		return CLIENT_TLS_ON;
 	why_set(&transfer->why, "4.7.5", "Server certificate not verified");
 	/* In wrapper mode the server has not even greeted: QUIT would only be in its way. */

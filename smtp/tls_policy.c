@@ -97,7 +97,7 @@ static enum table_status find_policy(const struct target *target, struct span *r
 		return status;
 	while (status == TABLE_NOT_FOUND && span_chr(span_from(key, 1), '.', &at)) {
 		key = span_from(key, at + 1);
-		status = maps_find(self.policies, NULL, key, true, ret_value);
+		status = maps_find(self.policies, NULL, key, false, ret_value);
 	}
 	return status;
 }
@@ -340,9 +340,11 @@ static void set_server_name(struct arena *arena, const struct target *target,
 {
 	struct span name = span_of(policy->server_name != NULL ? policy->server_name
 							       : conf->smtp_tls_servername);
+	struct ip_addr addr;
 
 	name = expand(arena, name, target, host);
-	policy->server_name = name.n > 0 ? name.p : NULL;
+	/* RFC 6066 3: an address is no server name. */
+	policy->server_name = name.n > 0 && !ip_parse(name, &addr) ? name.p : NULL;
 }
 
 static bool find_what_is_said(struct transfer *transfer, const struct target *target,
