@@ -220,17 +220,6 @@ static enum start go_without(struct session *session, struct transfer *transfer,
 	return START_FAILED;
 }
 
-/* The reply to STARTTLS was not 2xx. */
-static enum start go_on_refused(struct session *session, struct transfer *transfer,
-				const struct policy *policy)
-{
-	if (policy->level < LEVEL_ENCRYPT && !session->is_closing)
-		return START_WELL;
-	why_tls_refused(&transfer->why, session);
-	fail_site(transfer, session);
-	return START_FAILED;
-}
-
 static enum start start_tls(struct session *session, struct transfer *transfer,
 			    const struct policy *policy)
 {
@@ -239,6 +228,28 @@ static enum start start_tls(struct session *session, struct transfer *transfer,
 	case CLIENT_TLS_PLAIN: return START_PLAIN;
 	case CLIENT_TLS_FAILED: break;
 	}
+	return START_FAILED;
+}
+
+/* Wrapper mode: TLS from the first byte on. */
+static enum start start_wrapped(struct session *session, struct transfer *transfer,
+				const struct policy *policy)
+{
+	if (client_tls_is_ready())
+		return start_tls(session, transfer, policy);
+	session->is_broken = true;
+	session->features = FEATURE_STARTTLS;
+	return go_without(session, transfer, policy);
+}
+
+/* The reply to STARTTLS was not 2xx. */
+static enum start go_on_refused(struct session *session, struct transfer *transfer,
+				const struct policy *policy)
+{
+	if (policy->level < LEVEL_ENCRYPT && !session->is_closing)
+		return START_WELL;
+	why_tls_refused(&transfer->why, session);
+	fail_site(transfer, session);
 	return START_FAILED;
 }
 
@@ -305,7 +316,7 @@ static enum start negotiate(struct session *session, struct transfer *transfer,
 			    const struct policy *policy)
 {
 	bool says_esmtp = false, no_esmtp, wants_ehlo;
-	enum start start = conf->smtp_tls_wrappermode ? start_tls(session, transfer, policy)
+	enum start start = conf->smtp_tls_wrappermode ? start_wrapped(session, transfer, policy)
 						      : START_WELL;
 
 	if (start != START_WELL)

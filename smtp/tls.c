@@ -327,13 +327,6 @@ enum client_tls client_tls_start(struct session *session, struct transfer *trans
 	int level = log_level(session);
 	bool is_match;
 
-	if (!client_tls_is_ready()) {
-		why_set(&transfer->why, "4.7.5",
-			"TLS is required, but our TLS engine is unavailable");
-		session->is_broken = true;
-		fail_site(transfer, session);
-		return CLIENT_TLS_FAILED;
-	}
 	if (!shake_hands(session, policy, level)) {
 		session->is_broken = true;
 		if (may_go_plain(session, transfer, policy))

@@ -75,12 +75,12 @@ enum client_tls {
 	CLIENT_TLS_FAILED, /* trouble.c was told */
 };
 
+/* Before each session: asks for renewed certificates. False: no TLS here, the log has said why. */
+bool client_tls_is_ready(void);
+
 /* The handshake, behind the reply to STARTTLS or on a new connection, and what the policy wants of it. */
 enum client_tls client_tls_start(struct session *session, struct transfer *transfer,
 				 const struct policy *policy);
-
-/* False: there is no TLS in this process, the log has said why. */
-bool client_tls_is_ready(void);
 
 /* Before the connection is closed: keeps what makes the next handshake short. */
 void client_tls_save(struct session *session);
