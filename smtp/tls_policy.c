@@ -114,12 +114,23 @@ bool policy_find(const struct target *target, struct buf *ret_text)
 
 /* ---- what cannot be ---- */
 
-static bool fail(struct transfer *transfer, const struct target *target, const char *what,
-		 struct span word)
+static bool fail(struct transfer *transfer, const struct target *target, const char *what)
 {
-	log_warn("%s: TLS policy for %.*s: %s \"%s\"", maps_title(self.policies),
-		 SPAN_ARG(target->text), what, log_clean(word));
+	log_warn("%s: TLS policy for %.*s: %s", maps_title(self.policies), SPAN_ARG(target->text),
+		 what);
 	why_set(&transfer->why, "4.7.5", "client TLS configuration problem");
+	return false;
+}
+
+/* One word of a policy is wrong. */
+static bool fail_word(struct transfer *transfer, const struct target *target, const char *what,
+		      struct span word)
+{
+	struct buf text = BUF_INIT(NAMES_BYTES_MAX);
+
+	(void)buf_printf(&text, "%s \"%s\"", what, log_clean(word));
+	(void)fail(transfer, target, buf_str(&text));
+	buf_done(&text);
 	return false;
 }
 
@@ -197,7 +208,7 @@ static bool choose_names(struct transfer *transfer, const struct target *target,
 	default: return true;
 	}
 	return policy->name_count > 0 ||
-	       fail(transfer, target, "nothing to match at level", span_of("verify or stronger"));
+	       fail(transfer, target, "there is nothing that a certificate could match");
 }
 
 /* ---- attributes ---- */
@@ -235,11 +246,11 @@ static bool take_value(struct transfer *transfer, const struct target *target, s
 	struct span word = span_word(&rest, separators), name, value;
 
 	if (!find_level(word, &policy->level))
-		return fail(transfer, target, "invalid security level", word);
+		return fail_word(transfer, target, "invalid security level", word);
 	while (policy->level > LEVEL_NONE && (word = span_word(&rest, separators)).n > 0)
 		if (!span_cut(word, '=', &name, &value) ||
 		    !take_attribute(arena, span_trim(name), span_trim(value), policy, names))
-			return fail(transfer, target, "invalid attribute", word);
+			return fail_word(transfer, target, "invalid attribute", word);
 	return true;
 }
 
@@ -311,7 +322,7 @@ static bool check_limits(struct transfer *transfer, const struct target *target,
 		       tls_ciphers_make(&limits, &ciphers, &error);
 
 	if (!is_good)
-		(void)fail(transfer, target, "cannot be used:", buf_span(&error));
+		(void)fail(transfer, target, log_clean(buf_span(&error)));
 	buf_done(&ciphers);
 	buf_done(&error);
 	return is_good;
@@ -373,8 +384,7 @@ static bool complete(struct transfer *transfer, const struct target *target,
 	if (host == NULL && policy->level == LEVEL_MAY)
 		policy->level = LEVEL_NONE;
 	if (conf->smtp_tls_wrappermode && policy->level < LEVEL_ENCRYPT)
-		return fail(transfer, target, "smtp_tls_wrappermode requires a level of",
-			    SPAN("encrypt"));
+		return fail(transfer, target, "smtp_tls_wrappermode requires level encrypt");
 	if (policy->level == LEVEL_NONE)
 		return true;
 	if (!choose_names(transfer, target, host, names, policy))
