@@ -248,7 +248,10 @@ static enum start go_on_refused(struct session *session, struct transfer *transf
 {
 	if (policy->level < LEVEL_ENCRYPT && !session->is_closing)
 		return START_WELL;
-	why_tls_refused(&transfer->why, session);
+	if (policy->level < LEVEL_ENCRYPT)
+		why_refused(&transfer->why, session);
+	else
+		why_tls_refused(&transfer->why, session);
 	fail_site(transfer, session);
 	return START_FAILED;
 }

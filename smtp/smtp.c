@@ -4,10 +4,10 @@
  * LMTP and has the lmtp_ parameters.
  *
  * Runs as uid net in its own directory without a file; it may open internet sockets and reach dns,
- * proxymap, connect and keysign, which has the private keys. Messages come from qmgr as descriptors, read only. Trusts qmgr for what
- * to deliver, and no server for anything. Manual: smtp(8), lmtp(8). RFC 5321, RFC 2033, RFC 2920,
- * RFC 1870, RFC 6152, RFC 6531, RFC 3461, RFC 7505, RFC 4954,
- * RFC 3207, RFC 8314, RFC 7672.
+ * proxymap, connect, and keysign, which has the private keys. Messages come from qmgr as
+ * descriptors, read only. Trusts qmgr for what to deliver, and no server for anything. Manual:
+ * smtp(8), lmtp(8). RFC 5321, RFC 2033, RFC 2920, RFC 1870, RFC 6152, RFC 6531, RFC 3461, RFC 7505,
+ * RFC 4954, RFC 3207, RFC 8314, RFC 7672.
  */
 
 #include "tls.h"

@@ -262,7 +262,8 @@ typedef void chat_line_fn(void *context, struct span line, bool is_first);
 
 /*
  * Sends what is there and reads one reply into session->reply, each line within `timeout_s`, or all
- * with smtp_per_request_deadline. `on_line`, which may be NULL, gets the text of each line. After anything but CHAT_OK the session is broken.
+ * with smtp_per_request_deadline. `on_line`, which may be NULL, gets the text of each line. After
+ * anything but CHAT_OK the session is broken.
  */
 enum chat chat_listen(struct session *session, int timeout_s, chat_line_fn *on_line, void *context);
 

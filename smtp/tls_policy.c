@@ -116,7 +116,7 @@ bool policy_find(const struct target *target, struct buf *ret_text)
 
 static bool fail(struct transfer *transfer, const struct target *target, const char *what)
 {
-	log_warn("%s: TLS policy for %.*s: %s", maps_title(self.policies), SPAN_ARG(target->text),
+	log_warn("%s: TLS policy for %s: %s", maps_title(self.policies), log_clean(target->text),
 		 what);
 	why_set(&transfer->why, "4.7.5", "client TLS configuration problem");
 	return false;
@@ -410,8 +410,8 @@ bool policy_make(struct transfer *transfer, const struct target *target, const s
 			   arena_span(&transfer->delivery->arena, buf_span(&names)), ret);
 	buf_done(&names);
 	if (!is_good)
-		log_warn("TLS policy lookup for %.*s/%.*s: %s", SPAN_ARG(target->text),
-			 SPAN_ARG(host != NULL ? host->name : target->host),
+		log_warn("TLS policy lookup for %s/%s: %s", log_clean(target->text),
+			 log_clean(host != NULL ? host->name : target->host),
 			 log_clean(buf_span(&transfer->why.reason)));
 	return is_good;
 }
