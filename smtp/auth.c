@@ -264,6 +264,15 @@ static bool log_in(struct session *session, struct transfer *transfer,
 	return is_in;
 }
 
+bool auth_has_login(const struct session *session, struct transfer *transfer)
+{
+	struct span key, value;
+
+	/* Of a table that fails nobody knows. */
+	return conf->smtp_sasl_auth_enable &&
+	       find_password(session, transfer, &key, &value) != TABLE_NOT_FOUND;
+}
+
 bool auth_log_in(struct session *session, struct transfer *transfer)
 {
 	struct credentials credentials = { .login = { .host = session->host,

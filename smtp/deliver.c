@@ -5,7 +5,7 @@
  * the next message for the same destination, if there is one.
  */
 
-#include "smtp.h"
+#include "tls.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -55,6 +55,17 @@ static void begin_transfer(struct transfer *transfer)
 	transfer->delivery->connected = clock_wall_now();
 }
 
+/* Whether what was wanted of TLS when the session began is what is wanted now. */
+static bool has_same_policy(const struct target *target)
+{
+	struct buf text = BUF_INIT(65536);
+	bool is_same = policy_find(target, &text) &&
+		       span_eq(buf_span(&text), buf_span(&session.policy));
+
+	buf_done(&text);
+	return is_same;
+}
+
 /* Tries the session that was kept. Its host is in *ret_tried when it left recipients over. */
 static void try_kept(struct transfer *transfer, const struct target *target,
 		     struct ip_addr *ret_tried)
@@ -62,7 +73,8 @@ static void try_kept(struct transfer *transfer, const struct target *target,
 	if (!session.is_open)
 		return;
 	/* A server that speaks unasked says 421; one that has gone reads as end of file. */
-	if (!span_eq(buf_span(&session.target), target->text) || !session_may_stay(&session) ||
+	if (!span_eq(buf_span(&session.target), target->text) || !has_same_policy(target) ||
+	    !session_may_stay(&session) ||
 	    stream_has_input(&session.stream) || session.stream.status != IO_OK) {
 		session.is_broken = session.is_broken || session.stream.status != IO_OK;
 		session_end(&session);
@@ -80,24 +92,41 @@ static void try_kept(struct transfer *transfer, const struct target *target,
 		debug_peer_restore();
 }
 
-static void converse(struct transfer *transfer, const struct target *target,
-		     const struct host *host, bool is_best_mx, int fd)
+/* False: may be tried again, with a policy of level none. */
+static bool converse(struct transfer *transfer, const struct target *target,
+		     const struct host *host, const struct policy *policy, int fd)
 {
+	enum start start;
+
 	session_set_names(&session, target, host);
-	session.is_best_mx = is_best_mx;
+	buf_init(&session.policy, 65536);
+	(void)!policy_find(target, &session.policy);
 	session.addr = host != NULL ? host->addr : (struct ip_addr){ 0 };
 	session.has_others = !transfer->is_last_host;
 	transfer->delivery->connected = (struct clock_wall){ 0 };
 
 	bool is_debugged = debug_peer_check(span_of(session.host), session_address(&session));
 
-	if (session_start(&session, transfer, fd)) {
+	start = session_start(&session, transfer, policy, fd);
+	if (start == START_WELL) {
 		begin_transfer(transfer);
 		(void)transaction_run(&session, transfer);
 		put_away(transfer);
 	}
 	if (is_debugged)
 		debug_peer_restore();
+	return start != START_PLAIN;
+}
+
+/* A new connection in clear text, behind one whose TLS came to nothing. */
+static void converse_plain(struct transfer *transfer, const struct target *target,
+			   const struct host *host)
+{
+	static const struct policy plain = { .level = LEVEL_NONE };
+	int fd = connect_host(host, &transfer->why);
+
+	if (fd >= 0)
+		(void)converse(transfer, target, host, &plain, fd);
 }
 
 /* ---- hosts of a target ---- */
@@ -117,6 +146,7 @@ static void try_hosts(struct transfer *transfer, const struct target *target,
 		return;
 	for (size_t i = 0; i < hosts.count && transfer->left > 0; i++) {
 		const struct host *host = &hosts.list[i];
+		struct policy policy;
 		int fd;
 
 		if (is_limit(addresses, conf->smtp_mx_address_limit) ||
@@ -125,6 +155,8 @@ static void try_hosts(struct transfer *transfer, const struct target *target,
 		addresses++;
 		if (ip_equal(&host->addr, tried))
 			continue;
+		if (!policy_make(transfer, target, host, &policy))
+			continue;
 		fd = connect_host(host, &transfer->why);
 		if (fd < 0)
 			continue;
@@ -132,19 +164,25 @@ static void try_hosts(struct transfer *transfer, const struct target *target,
 			is_last_target &&
 			(i + 1 == hosts.count || is_limit(addresses, conf->smtp_mx_address_limit) ||
 			 is_limit(sessions + 1, conf->smtp_mx_session_limit));
-		converse(transfer, target, host, host->preference == hosts.best_preference,
-			 fd);
+		session.is_best_mx = host->preference == hosts.best_preference;
+		if (!converse(transfer, target, host, &policy, fd))
+			converse_plain(transfer, target, host);
 		sessions++;
 	}
 }
 
 static void try_unix(struct transfer *transfer, const struct target *target, bool is_last_target)
 {
-	int fd = connect_unix(target, transfer->delivery->request.nexthop_seal, &transfer->why);
+	struct policy policy;
+	int fd;
 
+	if (!policy_make(transfer, target, NULL, &policy))
+		return;
+	fd = connect_unix(target, transfer->delivery->request.nexthop_seal, &transfer->why);
 	transfer->is_last_host = is_last_target;
+	session.is_best_mx = true;
 	if (fd >= 0)
-		converse(transfer, target, NULL, true, fd);
+		(void)converse(transfer, target, NULL, &policy, fd);
 }
 
 static void try_target(struct transfer *transfer, const struct target *target, bool is_last_target)

@@ -24,6 +24,7 @@ enum { LOOKUP_TIMEOUT_MS = 120 * 1000 };
 static struct {
 	bool has_dns;                /* for MX and SRV records at least */
 	bool is_secure;              /* DNSSEC */
+	unsigned flags;              /* of lookups: DNS_WANT_SECURE, or 0 */
 	bool is_by_dns, is_by_hosts; /* /etc/hosts first, then DNS */
 	bool has_ipv4, has_ipv6;
 } ways;
@@ -37,6 +38,7 @@ void hosts_prepare(void)
 	ways.has_dns = strcmp(conf->smtp_dns_support_level, "disabled") != 0 &&
 		       (*conf->smtp_dns_support_level != '\0' || !conf->disable_dns_lookups);
 	ways.is_secure = strcmp(conf->smtp_dns_support_level, "dnssec") == 0;
+	ways.flags = ways.is_secure ? DNS_WANT_SECURE : 0;
 	ways.is_by_hosts = words_have(lookups, SPAN("native")) || !ways.has_dns;
 	ways.is_by_dns = words_have(lookups, SPAN("dns")) && ways.has_dns;
 	ways.has_ipv4 = is_any || words_have(protocols, SPAN("ipv4"));
@@ -93,7 +95,8 @@ static void add_address(struct hosts *hosts, struct span name, const struct ip_a
 		return;
 	*host = (struct host){ .name = name, .addr = *addr, .port = port,
 			       .preference = preference,
-			       .family_rank = family_rank(addr->family) };
+			       .family_rank = family_rank(addr->family),
+			       .asked = name };
 	host->order = conf->smtp_randomize_addresses ? random_number() : (unsigned)hosts->count;
 	hosts->count++;
 }
@@ -105,6 +108,19 @@ static struct span server_name(struct transfer *transfer, struct span name,
 	if (conf->smtp_cname_overrides_servername && result->canonical_name.n > 0)
 		return arena_span(&transfer->delivery->arena, result->canonical_name);
 	return name;
+}
+
+/* What DNSSEC says of the hosts from `first` on. */
+static void note_security(struct transfer *transfer, struct hosts *hosts, size_t first,
+			  struct span name, const struct dns_result *result)
+{
+	struct span canonical = arena_span(&transfer->delivery->arena, result->canonical_name);
+
+	for (size_t i = first; i < hosts->count; i++) {
+		hosts->list[i].asked = name;
+		hosts->list[i].canonical = canonical;
+		hosts->list[i].is_secure = result->is_secure;
+	}
 }
 
 /* A, AAAA or both. The worst status is returned when nothing was found. */
@@ -125,10 +141,13 @@ static enum dns_status look_up_host(struct transfer *transfer, struct hosts *hos
 			dns_lookup(name, types[i], flags, lookup_deadline(), &result);
 		struct ip_addr addr;
 
+		size_t first = hosts->count;
+
 		for (size_t k = 0; k < result.count; k++)
 			if (ip_parse(result.records[k].host, &addr))
 				add_address(hosts, server_name(transfer, name, &result), &addr, port,
 					    preference);
+		note_security(transfer, hosts, first, name, &result);
 		if (status == DNS_FOUND || worst == DNS_TEMPORARY)
 			continue;
 		worst = status == DNS_TEMPORARY || worst == DNS_NO_NAME ? status : worst;
@@ -157,7 +176,7 @@ static enum dns_status find_host(struct transfer *transfer, struct hosts *hosts,
 		return DNS_NO_DATA;
 	}
 	if (ways.is_by_dns)
-		status = look_up_host(transfer, hosts, name, port, preference, 0);
+		status = look_up_host(transfer, hosts, name, port, preference, ways.flags);
 	if (status != DNS_FOUND && ways.is_by_hosts &&
 	    !(ways.is_secure && status == DNS_TEMPORARY))
 		status = look_up_host(transfer, hosts, name, port, preference, DNS_WITH_HOSTS);
@@ -230,6 +249,13 @@ static void drop_from_self(struct transfer *transfer, const char *domain, struct
 	}
 }
 
+/* The records that all hosts come from may be forged, unless DNSSEC vouches for them. */
+static void note_source(struct hosts *hosts, const struct dns_result *result)
+{
+	for (size_t i = 0; i < hosts->count; i++)
+		hosts->list[i].is_mx_insecure = !result->is_secure;
+}
+
 /* ---- MX ---- */
 
 /* RFC 7505 3: one record with preference 0 and the root as host. */
@@ -269,15 +295,16 @@ static bool find_by_mx(struct transfer *transfer, const struct target *target, s
 		       struct hosts *ret)
 {
 	struct dns_result mx = { 0 };
-	enum dns_status status = dns_lookup(domain, DNS_MX, 0, lookup_deadline(), &mx);
+	enum dns_status status = dns_lookup(domain, DNS_MX, ways.flags, lookup_deadline(), &mx);
 	bool is_found = false;
 
 	if (status == DNS_FOUND && is_null_mx(&mx))
 		why_set(&transfer->why, "5.1.0", "Domain %.*s does not accept mail (nullMX)",
 			SPAN_ARG(domain));
-	else if (status == DNS_FOUND)
+	else if (status == DNS_FOUND) {
 		is_found = find_all(transfer, target, &mx, ret);
-	else if (status == DNS_NO_NAME || status == DNS_NO_DATA || conf->ignore_mx_lookup_error)
+		note_source(ret, &mx);
+	} else if (status == DNS_NO_NAME || status == DNS_NO_DATA || conf->ignore_mx_lookup_error)
 		is_found = find_host(transfer, ret, domain, target->port, 0) == DNS_FOUND;
 	else
 		why_lookup(&transfer->why, &mx);
@@ -311,7 +338,7 @@ static bool find_by_srv(struct transfer *transfer, const struct target *target, 
 	bool is_found = false, has_failed;
 
 	(void)buf_printf(&name, "_%.*s._tcp.%.*s", SPAN_ARG(target->service), SPAN_ARG(domain));
-	status = dns_lookup(buf_span(&name), DNS_SRV, 0, lookup_deadline(), &srv);
+	status = dns_lookup(buf_span(&name), DNS_SRV, ways.flags, lookup_deadline(), &srv);
 	has_failed = status == DNS_TEMPORARY || status == DNS_INVALID;
 	*ret_is_settled = status == DNS_FOUND ||
 			  !(conf->allow_srv_lookup_fallback ||
@@ -319,9 +346,10 @@ static bool find_by_srv(struct transfer *transfer, const struct target *target, 
 	if (status == DNS_FOUND && srv.count == 1 && srv.records[0].host.n == 0)
 		why_set(&transfer->why, "5.1.0", "Domain %.*s does not offer the service %.*s",
 			SPAN_ARG(domain), SPAN_ARG(target->service));
-	else if (status == DNS_FOUND)
+	else if (status == DNS_FOUND) {
 		is_found = find_all_by_srv(transfer, &srv, ret);
-	else
+		note_source(ret, &srv);
+	} else
 		why_lookup(&transfer->why, &srv);
 	dns_result_done(&srv);
 	buf_done(&name);

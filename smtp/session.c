@@ -4,7 +4,7 @@
  * XFORWARD_README). All that the server says is untrusted.
  */
 
-#include "smtp.h"
+#include "tls.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +23,7 @@ static const struct {
 } keywords[] = {
 	{ "PIPELINING", FEATURE_PIPELINING }, { "8BITMIME", FEATURE_8BITMIME },
 	{ "DSN", FEATURE_DSN },		      { "SMTPUTF8", FEATURE_SMTPUTF8 },
-	{ "SIZE", FEATURE_SIZE },
+	{ "SIZE", FEATURE_SIZE },	      { "STARTTLS", FEATURE_STARTTLS },
 };
 
 static const struct {
@@ -166,7 +166,8 @@ static bool is_good(const struct session *session)
 	return session->reply.code / 100 == 2;
 }
 
-static bool negotiate(struct session *session, struct transfer *transfer, bool wants_ehlo)
+/* EHLO, LHLO or HELO, and what the server makes of it. */
+static bool greet(struct session *session, struct transfer *transfer, bool wants_ehlo)
 {
 	struct hello hello = { .session = session, .discard = discarded_keywords(session) };
 	bool is_greeted = false;
@@ -201,6 +202,88 @@ static bool negotiate(struct session *session, struct transfer *transfer, bool w
 	return true;
 }
 
+/* ---- TLS ---- */
+
+/* No TLS on this connection: goes on in clear text, if it may. */
+static enum start go_without(struct session *session, struct transfer *transfer,
+			     const struct policy *policy)
+{
+	if (policy->level < LEVEL_ENCRYPT)
+		return START_WELL;
+	if ((session->features & FEATURE_STARTTLS) == 0)
+		why_set(&transfer->why, "4.7.4",
+			"TLS is required, but was not offered by host %s", session->name);
+	else
+		why_set(&transfer->why, "4.7.5",
+			"TLS is required, but our TLS engine is unavailable");
+	fail_site(transfer, session);
+	return START_FAILED;
+}
+
+static enum start start_tls(struct session *session, struct transfer *transfer,
+			    const struct policy *policy)
+{
+	switch (client_tls_start(session, transfer, policy)) {
+	case CLIENT_TLS_ON: return START_WELL;
+	case CLIENT_TLS_PLAIN: return START_PLAIN;
+	case CLIENT_TLS_FAILED: break;
+	}
+	return START_FAILED;
+}
+
+/* Wrapper mode: TLS from the first byte on. */
+static enum start start_wrapped(struct session *session, struct transfer *transfer,
+				const struct policy *policy)
+{
+	if (client_tls_is_ready())
+		return start_tls(session, transfer, policy);
+	session->is_broken = true;
+	session->features = FEATURE_STARTTLS;
+	return go_without(session, transfer, policy);
+}
+
+/* The reply to STARTTLS was not 2xx. */
+static enum start go_on_refused(struct session *session, struct transfer *transfer,
+				const struct policy *policy)
+{
+	if (policy->level < LEVEL_ENCRYPT && !session->is_closing)
+		return START_WELL;
+	if (policy->level < LEVEL_ENCRYPT)
+		why_refused(&transfer->why, session);
+	else
+		why_tls_refused(&transfer->why, session);
+	fail_site(transfer, session);
+	return START_FAILED;
+}
+
+/* STARTTLS (RFC 3207) as the policy has it, and EHLO again: what was said before counts no more. */
+static enum start secure(struct session *session, struct transfer *transfer,
+			 const struct policy *policy)
+{
+	bool is_offered = (session->features & FEATURE_STARTTLS) != 0;
+	enum start start;
+	enum chat chat;
+
+	if (session->tls != NULL)
+		return START_WELL;
+	if (is_offered && policy->level == LEVEL_NONE && conf->smtp_tls_note_starttls_offer)
+		log_info("Host offered STARTTLS: [%s]", session->host);
+	if (policy->level == LEVEL_NONE || !is_offered || !client_tls_is_ready())
+		return go_without(session, transfer, policy);
+	chat_say(session, "STARTTLS");
+	chat = chat_listen(session, conf->smtp_starttls_timeout, NULL, NULL);
+	if (chat != CHAT_OK) {
+		fail_chat(transfer, session, chat, "sending the STARTTLS command");
+		return START_FAILED;
+	}
+	if (!is_good(session))
+		return go_on_refused(session, transfer, policy);
+	start = start_tls(session, transfer, policy);
+	if (start == START_WELL && !greet(session, transfer, true))
+		start = START_FAILED;
+	return start;
+}
+
 /* ---- greeting ---- */
 
 static void on_greeting_line(void *context, struct span line, bool is_first)
@@ -231,27 +314,47 @@ static bool take_greeting(struct session *session, struct transfer *transfer, bo
 	return false;
 }
 
-bool session_start(struct session *session, struct transfer *transfer, int fd)
+/* From the greeting to the last EHLO. */
+static enum start negotiate(struct session *session, struct transfer *transfer,
+			    const struct policy *policy)
 {
-	bool says_esmtp = false, no_esmtp;
+	bool says_esmtp = false, no_esmtp, wants_ehlo;
+	enum start start = conf->smtp_tls_wrappermode ? start_wrapped(session, transfer, policy)
+						      : START_WELL;
+
+	if (start != START_WELL)
+		return start;
+	if (!take_greeting(session, transfer, &says_esmtp))
+		return START_FAILED;
+	pix_detect(session, transfer, &no_esmtp);
+	wants_ehlo = !no_esmtp && !conf->smtp_never_send_ehlo &&
+		     (says_esmtp || conf->smtp_always_send_ehlo);
+	if (!greet(session, transfer, wants_ehlo))
+		return START_FAILED;
+	return secure(session, transfer, policy);
+}
+
+enum start session_start(struct session *session, struct transfer *transfer,
+			 const struct policy *policy, int fd)
+{
+	enum start start;
 
 	stream_reopen(&session->stream, fd);
 	smtp_reply_init(&session->reply);
 	session->is_open = true;
 	session->is_broken = session->is_closing = session->is_logged_in = false;
 	session->is_encrypted = session->is_verified = false;
+	session->tls = NULL;
+	session->may_be_reused = policy->may_reuse;
+	buf_init(&session->tls_key, 4096);
 	session->uses = 0;
 	session->opened = clock_mono_now();
-	if (take_greeting(session, transfer, &says_esmtp)) {
-		pix_detect(session, transfer, &no_esmtp);
-		if (negotiate(session, transfer,
-			      !no_esmtp && !conf->smtp_never_send_ehlo &&
-				      (says_esmtp || conf->smtp_always_send_ehlo)) &&
-		    auth_log_in(session, transfer))
-			return true;
-	}
-	session_end(session);
-	return false;
+	start = negotiate(session, transfer, policy);
+	if (start == START_WELL && !auth_log_in(session, transfer))
+		start = START_FAILED;
+	if (start != START_WELL)
+		session_end(session);
+	return start;
 }
 
 /* ---- XFORWARD ---- */
@@ -322,8 +425,12 @@ void session_end(struct session *session)
 		else
 			(void)chat_listen(session, conf->smtp_quit_timeout, NULL, NULL);
 	}
+	client_tls_save(session);
 	stream_hangup(&session->stream);
+	session->tls = NULL;
 	smtp_reply_done(&session->reply);
+	buf_done(&session->tls_key);
+	buf_done(&session->policy);
 	buf_done(&session->target);
 	session->is_open = false;
 }
@@ -335,6 +442,8 @@ bool session_may_stay(const struct session *session)
 
 	/* The next message may have a sender with a login of his own. */
 	if (conf->smtp_sasl_auth_enable && conf->smtp_sender_dependent_authentication)
+		return false;
+	if (session->tls != NULL && !session->may_be_reused)
 		return false;
 	return session->is_open && !session->is_broken && !session->is_closing &&
 	       !clock_is_past(clock_add_ms(session->opened, limit_ms)) &&

@@ -13,6 +13,9 @@
  *     connect.c      sockets
  *     session.c      greeting, EHLO, XFORWARD, QUIT; sessions kept for the next request
  *     auth.c         logging in
+ *     tls_policy.c   what is wanted of TLS at a host; tls.h has what is said between these files
+ *     dane.c         TLSA records
+ *     tls.c          handshakes, and what is logged of them
  *     pix.c          workarounds for a firewall
  *     chat.c         commands out, replies in
  *     transaction.c  MAIL to final dot, pipelined
@@ -29,7 +32,9 @@
 #include "sasl/mechanism.h"
 #include "table/maps.h"
 
+struct policy;
 struct site;
+struct tls;
 
 /* "lmtp" as program name: LHLO, no MX, an outcome for each recipient. */
 extern bool is_lmtp;
@@ -100,6 +105,10 @@ struct host {
 	uint16_t port;
 	unsigned preference;
 	unsigned family_rank, order; /* among those of one preference */
+	struct span asked;      /* the name that was looked up */
+	struct span canonical;  /* where its CNAME chain ends */
+	bool is_secure;         /* DNSSEC vouches for the address, */
+	bool is_mx_insecure;    /* but not for the MX record that led there */
 };
 
 enum { HOSTS_MAX = 100 };
@@ -153,6 +162,7 @@ enum feature {
 	FEATURE_XFORWARD_IDENT = 1 << 11,
 	FEATURE_XFORWARD_SOURCE = 1 << 12,
 	FEATURE_AUTH = 1 << 13,
+	FEATURE_STARTTLS = 1 << 14,
 };
 
 struct session {
@@ -172,6 +182,10 @@ struct session {
 	bool has_others;     /* there are further hosts to try when this one fails */
 	bool is_encrypted;   /* TLS is on */
 	bool is_verified;    /* and the server is who it says */
+	struct tls *tls;     /* under the stream; NULL: clear text */
+	bool may_be_reused;  /* by what the policy says of connections with TLS */
+	struct buf policy;   /* what the table said of this next hop */
+	struct buf tls_key;  /* of the saved session; empty: none is saved */
 	struct sasl_mechanisms auth_offer; /* what of it we may use */
 	bool is_logged_in;
 	unsigned port;       /* 0: a UNIX socket */
@@ -180,11 +194,15 @@ struct session {
 	char relay[336];     /* "host[192.0.2.1]:25" */
 };
 
-/*
- * Greeting and EHLO on a new connection. False: no use, and the recipients were treated by
- * trouble.c. `session` has been closed then.
- */
-bool session_start(struct session *session, struct transfer *transfer, int fd);
+enum start {
+	START_WELL,
+	START_FAILED, /* the recipients were treated by trouble.c */
+	START_PLAIN,  /* TLS failed: may be tried again with level none */
+};
+
+/* Greeting, EHLO and TLS on a new connection. `session` has been closed unless START_WELL. */
+enum start session_start(struct session *session, struct transfer *transfer,
+			 const struct policy *policy, int fd);
 void session_set_names(struct session *session, const struct target *target,
 		       const struct host *host);
 
@@ -210,6 +228,9 @@ void auth_take_offer(struct session *session, struct span words);
 
 /* Logs in when the server offers it and there is a password for it. False: trouble.c was told. */
 bool auth_log_in(struct session *session, struct transfer *transfer);
+
+/* Whether there may be a password for that server. */
+bool auth_has_login(const struct session *session, struct transfer *transfer);
 
 /* ---- pix.c ---- */
 
@@ -241,7 +262,8 @@ typedef void chat_line_fn(void *context, struct span line, bool is_first);
 
 /*
  * Sends what is there and reads one reply into session->reply, each line within `timeout_s`, or all
- * with smtp_per_request_deadline. `on_line`, which may be NULL, gets the text of each line. After anything but CHAT_OK the session is broken.
+ * with smtp_per_request_deadline. `on_line`, which may be NULL, gets the text of each line. After
+ * anything but CHAT_OK the session is broken.
  */
 enum chat chat_listen(struct session *session, int timeout_s, chat_line_fn *on_line, void *context);
 
@@ -304,6 +326,8 @@ void why_set(struct why *why, const char *status, const char *format, ...) PRINT
 void why_said(struct why *why, const struct session *session, const char *what);
 /* "SASL authentication failed; server X said: REPLY" */
 void why_unauthenticated(struct why *why, const struct session *session);
+/* "TLS is required, but host X refused to start TLS: REPLY" */
+void why_tls_refused(struct why *why, const struct session *session);
 /* "host X refused to talk to me: REPLY" */
 void why_refused(struct why *why, const struct session *session);
 

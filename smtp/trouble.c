@@ -80,6 +80,16 @@ void why_unauthenticated(struct why *why, const struct session *session)
 			 session->name, SPAN_ARG(reply_text(session)));
 }
 
+void why_tls_refused(struct why *why, const struct session *session)
+{
+	(void)set_reply(why, session);
+	/* What a server says of its TLS is no verdict on the mail. */
+	dsn_soften(why->status);
+	(void)buf_printf(&why->reason,
+			 "TLS is required, but host %s refused to start TLS: %.*s",
+			 session->name, SPAN_ARG(reply_text(session)));
+}
+
 void why_refused(struct why *why, const struct session *session)
 {
 	bool is_failure = set_reply(why, session);

@@ -87,6 +87,13 @@ struct tls_files *tls_files_open(const char *ca_file, const char *ca_path, bool 
 	return files;
 }
 
+void tls_files_add_anchors(struct tls_files *files, const char *path, struct buf *ret_error)
+{
+	if (X509_STORE_load_file(files->trust, path) != 1)
+		complain(ret_error, path);
+	(void)X509_STORE_set_flags(files->trust, X509_V_FLAG_PARTIAL_CHAIN);
+}
+
 void tls_files_close(struct tls_files *files)
 {
 	if (files == NULL)

@@ -115,6 +115,8 @@ static bool use_dane(SSL *ssl, const struct tls_options *options, struct buf *re
 		tls_error(ret_error, "DANE");
 		return false;
 	}
+	if (options->dane_domain != NULL && SSL_add1_host(ssl, options->dane_domain) != 1)
+		ERR_clear_error();
 	(void)SSL_dane_set_flags(ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
 	/* Records that cannot be used are not: RFC 7671 4. */
 	for (size_t i = 0; i < options->dane_count; i++) {

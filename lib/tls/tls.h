@@ -50,6 +50,12 @@ struct tls_files *tls_files_open(const char *ca_file, const char *ca_path, bool 
 				 const char *dh_file, struct buf *ret_error);
 void tls_files_close(struct tls_files *files);
 
+/*
+ * The certificates of one more file are trusted without a chain above them, whether they are an
+ * authority's root or not (smtp_tls_trust_anchor_file). Errors as above.
+ */
+void tls_files_add_anchors(struct tls_files *files, const char *path, struct buf *ret_error);
+
 /* ---- contexts ---- */
 
 enum tls_role { TLS_SERVER, TLS_CLIENT };
@@ -110,6 +116,7 @@ struct tls_options {
 	const char *server_name;         /* sent as SNI; NULL: none */
 	const struct tls_limits *limits; /* instead of the context's, by policy; NULL: those */
 	const char *dane_name;           /* RFC 7672: the TLSA base domain, with `dane`; or NULL */
+	const char *dane_domain;         /* another name that a DANE-TA certificate may have; or NULL */
 	const struct tls_dane *dane;
 	size_t dane_count;
 	struct span saved_session;       /* as tls_save_session() gave it; empty: a full handshake */

@@ -162,6 +162,41 @@ def test_C3_lenient(mta):
         assert outcome(mta)["status"] == "sent"
 
 
+@pytest.mark.parametrize("injected", [b"550 injected\r\n", b"250-x\r\n250 AUTH PLAIN\r\n", b"250 "])
+def test_C4(mta, ca, injected):
+    """What a reply to STARTTLS brings along in the clear is no reply to what is said in TLS."""
+    context = ca.issue("hostile.test").context()
+    said = []
+
+    def start_tls(sock):
+        sock.sendall(b"220 go\r\n" + injected)
+        server.answers["CONNECT"] = b""
+        said.append(server.taken)
+        server.serve(context.wrap_socket(sock, server_side=True))
+    with mta.settings(smtp_tls_security_level="encrypt"), \
+            Hostile(EHLO=b"250-hostile.test\r\n250 STARTTLS\r\n", STAR=start_tls) as server:
+        assert outcome(mta)["status"] == "sent"
+        assert b"MAIL" not in said[0] and b"MAIL" in server.taken and b"AUTH" not in server.taken
+
+
+@pytest.mark.parametrize("answer", [
+    b"", b"220 go\r\n", b"220 go\r\n250 ok\r\n", b"454 later\r\n", b"554 no\r\n", b"250 ok\r\n"])
+@pytest.mark.parametrize("is_offered", [True, False])
+def test_C12(mta, answer, is_offered):
+    """Where TLS is a must, a server that has none, or breaks it, gets no mail."""
+    offer = b"250-hostile.test\r\n250 STARTTLS\r\n" if is_offered else b"250 hostile.test\r\n"
+
+    def break_off(sock):
+        sock.sendall(answer)
+        sock.recv(4096)
+        sock.sendall(b"\x15\x03\x03\x00\x02\x02\x28" if b"220" in answer else b"")
+    with mta.settings(smtp_tls_security_level="encrypt", smtp_starttls_timeout="2s"), \
+            Hostile(EHLO=offer, STAR=break_off) as server:
+        got = outcome(mta)
+        assert got["status"] == "deferred" and got["dsn"].startswith("4."), got
+        assert b"MAIL" not in server.taken and b"RCPT" not in server.taken
+
+
 @pytest.mark.parametrize("raw", [
     b"553-a\r\n553-\ntype: mda\r\n553 b\r\n", b"553-a\r\n553-b\r\n553-c\r\n553 z\r\n",
     b"553 5.1.1 \x1b[2J\x07%n%s\xff\r\n", b"553 a\rX-Evil: b\r\n"])

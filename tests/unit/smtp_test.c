@@ -13,7 +13,7 @@
 #include "ipc/messages.h"
 #include "queue/envelope.h"
 #include "route/site.h"
-#include "smtp/smtp.h"
+#include "smtp/tls.h"
 
 bool is_lmtp;
 struct tables tables;
@@ -318,6 +318,89 @@ static void test_damage(void)
 	buf_done(&out);
 }
 
+/* ---- policies ---- */
+
+static const char policies[] =
+	"myhostname = mail.example.test\nsmtp_tls_security_level = may\n"
+	"smtp_tls_mandatory_protocols = >=TLSv1.2\n"
+	"smtp_tls_policy_maps = inline:{ "
+	"{ none.test = none match=x } { .none.test = encrypt } { secure.test = secure } "
+	"{ match.test = verify match=hostname:.a.test match=b.test servername=nexthop } "
+	"{ print.test = fingerprint match=AA:BB|CC:DD match=EE:FF } "
+	"{ limits.test = may protocols=TLSv1.2:TLSv1.3 ciphers=high exclude=AES256 connection_reuse=yes } "
+	"{ [mx.test]:26 = encrypt } { bad1.test = nonsense } { bad2.test = encrypt match=a.test } "
+	"{ bad3.test = verify tafile=/x } { bad4.test = encrypt protocols=TLSv9 } "
+	"{ bad5.test = encrypt ciphers=best } { bad6.test = encrypt ciphers } "
+	"{ bad7.test = fingerprint } { bad8.test = encrypt exclude=+AES } "
+	"{ bad9.test = encrypt connection_reuse=maybe } }\n";
+
+static const struct {
+	const char *nexthop;
+	int level; /* -1: it must not be used */
+	const char *names, *server_name, *protocols;
+	bool may_reuse;
+} wanted[] = {
+	{ "other.test", LEVEL_MAY, "", "", ">=TLSv1", false },
+	{ "none.test", LEVEL_NONE, "", "", "", false },
+	{ "a.b.none.test", LEVEL_ENCRYPT, "", "", ">=TLSv1.2", false },
+	{ "secure.test", LEVEL_SECURE, "secure.test .secure.test ", "", ">=TLSv1.2", false },
+	{ "match.test", LEVEL_VERIFY, "mx.host.test .a.test b.test ", "match.test", ">=TLSv1.2",
+	  false },
+	{ "print.test", LEVEL_FINGERPRINT, "AA:BB CC:DD EE:FF ", "", ">=TLSv1.2", false },
+	{ "limits.test", LEVEL_MAY, "", "", "TLSv1.2:TLSv1.3", true },
+	{ "[mx.test]:26", LEVEL_ENCRYPT, "", "", ">=TLSv1.2", false },
+	{ "[mx.test]", LEVEL_MAY, "", "", ">=TLSv1", false },
+	{ "[a.none.test]", LEVEL_MAY, "", "", ">=TLSv1", false },
+	{ "bad1.test", -1, "", "", "", false },	{ "bad2.test", -1, "", "", "", false },
+	{ "bad3.test", -1, "", "", "", false },	{ "bad4.test", -1, "", "", "", false },
+	{ "bad5.test", -1, "", "", "", false },	{ "bad6.test", -1, "", "", "", false },
+	{ "bad7.test", -1, "", "", "", false },	{ "bad8.test", -1, "", "", "", false },
+	{ "bad9.test", -1, "", "", "", false },
+};
+
+static void check_policy(size_t i, const struct policy *policy)
+{
+	struct buf names = BUF_INIT(1000);
+
+	for (size_t k = 0; k < policy->name_count; k++)
+		(void)buf_printf(&names, "%.*s ", SPAN_ARG(policy->names[k]));
+	CHECK_INT(policy->level, wanted[i].level);
+	CHECK_STR(buf_str(&names), wanted[i].names);
+	CHECK_STR(policy->server_name != NULL ? policy->server_name : "", wanted[i].server_name);
+	CHECK_STR(policy->protocols != NULL ? policy->protocols : "", wanted[i].protocols);
+	CHECK(policy->may_reuse == wanted[i].may_reuse);
+	buf_done(&names);
+}
+
+static void test_policies(void)
+{
+	struct delivery delivery = { .id = "ID" };
+	struct transfer transfer = { .delivery = &delivery };
+	struct host host = { .name = SPAN("mx.host.test"), .asked = SPAN("mx.host.test"), .port = 25 };
+
+	CHECK(conf_load_text(span_of(policies)));
+	policy_prepare();
+	CHECK(policy_may_want_tls());
+	why_init(&transfer.why);
+	for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
+		struct span rest = span_of(wanted[i].nexthop);
+		struct target target;
+		struct policy policy;
+		bool is_usable;
+
+		CHECK(target_next(&rest, &target));
+		is_usable = policy_make(&transfer, &target, &host, &policy);
+		CHECK(is_usable == (wanted[i].level >= 0));
+		if (is_usable)
+			check_policy(i, &policy);
+		else
+			CHECK_STR(transfer.why.status, "4.7.5");
+	}
+	why_done(&transfer.why);
+	arena_done(&delivery.arena);
+	prepare();
+}
+
 int main(void)
 {
 	char path[] = "/tmp/smtp_test.XXXXXX";
@@ -332,6 +415,7 @@ int main(void)
 	TEST(content);
 	TEST(dots_in_blocks);
 	TEST(damage);
+	TEST(policies);
 	(void)rmdir(path);
 	return test_end();
 }

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SMTP_TLS_H
+#define SMTP_TLS_H
+
+/*
+ * TLS in the client. For each host, before the connection, policy_make() says what is wanted
+ * there (tls_policy.c, and dane.c for TLSA records); session_start() does it by client_tls_start()
+ * (tls.c). Nothing that a policy of level encrypt or higher is about ever goes in clear text.
+ */
+
+#include "smtp.h"
+#include "tls/tls.h"
+
+enum level {
+	LEVEL_NONE,
+	LEVEL_MAY,
+	LEVEL_ENCRYPT, /* from here on clear text is out of the question */
+	LEVEL_FINGERPRINT, /* from here on the server must be who it says */
+	LEVEL_HALF_DANE, /* DANE behind MX records that anybody may have forged */
+	LEVEL_DANE,
+	LEVEL_DANE_ONLY,
+	LEVEL_VERIFY,
+	LEVEL_SECURE,
+};
+
+/* In the arena of the delivery, as are its texts. */
+struct policy {
+	enum level level;
+	bool may_reuse;          /* smtp_tls_connection_reuse */
+	const char *protocols, *ciphers, *exclude; /* NULL: as configured for the level */
+	const char *server_name; /* for SNI; NULL: none */
+	const struct span *names; /* fingerprints, or patterns for the names in the certificate */
+	size_t name_count;
+	const char *dane_name;   /* TLSA base domain; NULL: no DANE */
+	const char *dane_domain; /* which a DANE-TA certificate may name as well; or NULL */
+	const struct tls_dane *dane;
+	size_t dane_count;
+};
+
+/* ---- tls_policy.c ---- */
+
+/* In prepare(). */
+void policy_prepare(void);
+
+/* Whether any TLS may come up: else OpenSSL need not be started. */
+bool policy_may_want_tls(void);
+
+/*
+ * What is wanted at `host` (NULL: a UNIX socket) of `target`. False: nothing must be sent there,
+ * transfer->why says why, and the log has it.
+ */
+MUST_USE bool policy_make(struct transfer *transfer, const struct target *target,
+			  const struct host *host, struct policy *ret);
+
+/*
+ * What tables say of that next hop, for telling whether it is what it was when a session began. False:
+ * the table cannot be asked.
+ */
+MUST_USE bool policy_find(const struct target *target, struct buf *ret_text);
+
+/* ---- dane.c ---- */
+
+/* Adds TLSA records to a policy of level dane or dane-only, or lowers it. False: as above. */
+MUST_USE bool dane_apply(struct transfer *transfer, const struct target *target,
+			 const struct host *host, struct policy *policy);
+
+/* ---- tls.c ---- */
+
+/* Before the jail, after policy_prepare(): reads files, starts OpenSSL. */
+void client_tls_prepare(void);
+
+enum client_tls {
+	CLIENT_TLS_ON,
+	CLIENT_TLS_PLAIN, /* failed; the policy allows a new connection in clear text */
+	CLIENT_TLS_FAILED, /* trouble.c was told */
+};
+
+/* Before each session: asks for renewed certificates. False: no TLS here, the log has said why. */
+bool client_tls_is_ready(void);
+
+/* The handshake, behind the reply to STARTTLS or on a new connection, and what the policy wants of it. */
+enum client_tls client_tls_start(struct session *session, struct transfer *transfer,
+				 const struct policy *policy);
+
+/* Before the connection is closed: keeps what makes the next handshake short. */
+void client_tls_save(struct session *session);
+
+#endif
