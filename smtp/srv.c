@@ -36,7 +36,8 @@ static size_t draw(const struct msg_dns_record *records, size_t count, unsigned 
 
 void srv_order(struct msg_dns_record *records, size_t count, unsigned (*random_number)(void))
 {
-	qsort(records, count, sizeof(*records), compare);
+	if (count > 0)
+		qsort(records, count, sizeof(*records), compare);
 	for (size_t i = 0; i < count; i++) {
 		size_t same = 1, chosen;
 		struct msg_dns_record record;

@@ -60,8 +60,9 @@ def test_T1(mta):
     alive(c)
     c = begin(mta)
     c.send("EHLO inj\r\n")
-    with pytest.raises((ssl.SSLError, ConnectionError)):
-        client_context().wrap_socket(c.sock)
+    # Where the server was quicker there is no connection any more, and so no handshake yet.
+    with pytest.raises(OSError):
+        client_context().wrap_socket(c.sock).do_handshake()
 
 
 def test_T2(mta):

@@ -64,6 +64,10 @@ def processes(mta, program):
     return found
 
 
+SHADOW = 1 << 30
+"""Areas above this are address space that the sanitizers have set aside."""
+
+
 def memory(pid):
     """All that a process has written to, or could have."""
     found = b""
@@ -73,6 +77,8 @@ def memory(pid):
             if "r" not in access or "[v" in line:
                 continue
             start, end = (int(x, 16) for x in area.split("-"))
+            if end - start > SHADOW:
+                continue
             try:
                 mem.seek(start)
                 found += mem.read(end - start)

@@ -21,9 +21,12 @@ struct site site;
 
 static struct maps *no_maps(void)
 {
+	static struct maps *none;
 	struct buf error = BUF_INIT(100);
 
-	return maps_open("none", SPAN(""), 0, &error);
+	if (none == NULL)
+		none = maps_open("none", SPAN(""), 0, &error);
+	return none;
 }
 
 static void prepare(void)
