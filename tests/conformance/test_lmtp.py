@@ -2,12 +2,12 @@
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from dovecot import running
 from mail import message
-from mta import MTA, TMP, poll
+from mta import MTA, TMP
 
 SENDER = "alice@example.test"
 FAR = TMP / "far"
@@ -145,31 +145,15 @@ def dovecot(mta):
     """Dovecot with LMTP on a socket of the mail owner, far from the queue, and on TCP."""
     if not Path("/usr/lib/dovecot/lmtp").exists():
         pytest.skip("no dovecot-lmtpd")
-    base = mta.dir / "dovecot"
-    base.mkdir(mode=0o755)
     owner = "postern" if MTA == "postern" else "postfix"
     path = FAR / "dovecot" if MTA == "postern" else mta.queue / "private/dovecot"
-    (base / "users").write_text("carol@virtual.test:{PLAIN}x\ndave@virtual.test:{PLAIN}x\n"
-                                "x@inet.test:{PLAIN}x\n")
-    (base / "dovecot.conf").write_text(f"""
-base_dir = {base}/run
-state_dir = {base}/state
-log_path = {base}/log
+    users = "carol@virtual.test:{PLAIN}x\ndave@virtual.test:{PLAIN}x\nx@inet.test:{PLAIN}x\n"
+    with running(mta, users, f"uid=5100 gid=5100 home={TMP}/vmail/%d/%n", f"""
 protocols = lmtp
-listen = 127.0.0.1
-ssl = no
 default_internal_user = root
 default_internal_group = root
 default_login_user = nobody
 mail_location = maildir:{TMP}/vmail/%d/%n
-passdb {{
-  driver = passwd-file
-  args = {base}/users
-}}
-userdb {{
-  driver = static
-  args = uid=5100 gid=5100 home={TMP}/vmail/%d/%n
-}}
 service lmtp {{
   chroot =
   unix_listener {path} {{
@@ -187,14 +171,8 @@ service stats {{
 service anvil {{
   chroot =
 }}
-""")
-    process = subprocess.Popen(["/usr/sbin/dovecot", "-F", "-c", str(base / "dovecot.conf")])
-    try:
-        poll(path.exists, 15, "socket of dovecot")
+""", path):
         yield path
-    finally:
-        process.terminate()
-        process.wait(15)
 
 
 def test_dovecot_unix(mta, dovecot):

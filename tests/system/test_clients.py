@@ -10,6 +10,7 @@ import ssl
 import subprocess
 
 import pytest
+from dovecot import authenticating
 from mta import home, poll
 
 LONG = bool(os.environ.get("CHECK_LONG"))
@@ -55,44 +56,16 @@ def mta(make_mta, cert):
 @pytest.fixture(scope="module", autouse=True)
 def dovecot(mta):
     """Dovecot checks logins at private/real, and serves the Maildir of alice by IMAP."""
-    base = mta.dir / "dovecot"
-    base.mkdir(mode=0o755)
-    (base / "users").write_text(f"{USER}:{{PLAIN}}{PASSWORD}\n")
-    (base / "dovecot.conf").write_text(f"""
-base_dir = {base}/run
-state_dir = {base}/state
-log_path = {base}/log
+    with authenticating(mta, f"{USER}:{{PLAIN}}{PASSWORD}\n", "plain login cram-md5", f"""
 protocols = imap
-listen = 127.0.0.1
-ssl = no
-disable_plaintext_auth = no
-auth_mechanisms = plain login cram-md5
-auth_failure_delay = 0
 mail_location = maildir:~/Maildir
-passdb {{
-  driver = passwd-file
-  args = {base}/users
-}}
-userdb {{
-  driver = static
-  args = uid=5001 gid=5001 home={home(USER)}
-}}
 service imap-login {{
   inet_listener imap {{
     port = {MAILBOX_PORT}
   }}
 }}
-service auth {{
-  unix_listener {mta.queue}/private/real {{
-    mode = 0666
-  }}
-}}
-""")
-    process = subprocess.Popen(["/usr/sbin/dovecot", "-F", "-c", str(base / "dovecot.conf")])
-    poll((mta.queue / "private/real").exists, 15, "socket of dovecot")
-    yield
-    process.terminate()
-    process.wait(15)
+""", home=home(USER)):
+        yield
 
 
 class Submission:

@@ -8,6 +8,7 @@ import time
 import pytest
 from auth_server import AuthServer
 from client import b64
+from dovecot import authenticating
 from mail import message
 from mta import poll
 from sink import EXTENSIONS
@@ -356,38 +357,9 @@ def test_bad_ban_commands(mta, args, said):
 @pytest.fixture(scope="module")
 def dovecot(mta):
     """Dovecot's authentication service at private/real, with SCRAM and tokens."""
-    base = mta.dir / "dovecot"
-    base.mkdir(mode=0o755)
-    (base / "users").write_text("alice:{PLAIN}secret\nbob:{PLAIN}p=w,d\n")
-    (base / "dovecot.conf").write_text(f"""
-base_dir = {base}/run
-state_dir = {base}/state
-log_path = {base}/log
-protocols =
-listen = 127.0.0.1
-ssl = no
-disable_plaintext_auth = no
-auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256
-auth_failure_delay = 0
-passdb {{
-  driver = passwd-file
-  args = {base}/users
-}}
-userdb {{
-  driver = static
-  args = uid=5001 gid=5001 home=/nonexistent
-}}
-service auth {{
-  unix_listener {mta.queue}/private/real {{
-    mode = 0666
-  }}
-}}
-""")
-    process = subprocess.Popen(["/usr/sbin/dovecot", "-F", "-c", str(base / "dovecot.conf")])
-    poll((mta.queue / "private/real").exists, 15, "socket of dovecot")
-    yield
-    process.terminate()
-    process.wait(15)
+    with authenticating(mta, "alice:{PLAIN}secret\nbob:{PLAIN}p=w,d\n",
+                        "plain login cram-md5 scram-sha-1 scram-sha-256"):
+        yield
 
 
 @pytest.mark.parametrize("mechanism", ["plain", "login", "cram-md5", "scram-sha-1",
