@@ -6,7 +6,9 @@ import os
 import re
 import time
 
+import pytest
 from client import Client, Closed, Reply
+from mta import TMP
 
 STRANGER = "192.0.2.66"
 """Client address outside mynetworks."""
@@ -128,3 +130,14 @@ def clean_log(mta) -> None:
         assert len(line) <= LOG_LINE, line
         assert not re.search(rb"[\x00-\x08\x0a-\x1f\x7f]", line), line
         assert not re.search(rb"panic:|fatal:|killed by signal|bad command startup", line), line
+
+
+@pytest.fixture
+def secret():
+    """A file of root, with what must stay in it."""
+    path = TMP / "secret"
+    path.write_text("root's\n")
+    path.chmod(0o600)
+    yield path
+    assert path.read_text() == "root's\n" and path.stat().st_mode & 0o777 == 0o600
+    path.unlink()

@@ -10,6 +10,7 @@ import traceback
 
 import pytest
 from attack import MAIN, alive, clean_log, daemons, descriptors, program_of, queued, settled, stranger
+from attack import secret  # noqa: F401 (a fixture)
 from ipc import MESSAGES, Channel, message
 from mta import TMP, home, map_types, poll, write_home
 from policy_util import Policy
@@ -290,17 +291,6 @@ def test_I9_flood(mta):
                 pass
         works(mta)
     mta.wait_log("status=sent")
-
-
-@pytest.fixture
-def secret():
-    """A file of root, with what must stay in it."""
-    path = TMP / "secret"
-    path.write_text("root's\n")
-    path.chmod(0o600)
-    yield path
-    assert path.read_text() == "root's\n" and path.stat().st_mode & 0o777 == 0o600
-    path.unlink()
 
 
 def own(path, user=ALICE):

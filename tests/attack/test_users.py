@@ -12,6 +12,7 @@ import threading
 
 import pytest
 from attack import LONG, MAIN, clean_log, queued, settled
+from attack import secret  # noqa: F401 (a fixture)
 from ipc import message
 from mta import TMP, home, poll, program, write_home
 
@@ -40,17 +41,6 @@ def mbox(make_mta):
 def _log(mta):
     yield
     clean_log(mta)
-
-
-@pytest.fixture
-def secret():
-    """A file of root, with what must stay in it."""
-    path = TMP / "secret"
-    path.write_text("root's\n")
-    path.chmod(0o600)
-    yield path
-    assert path.read_text() == "root's\n"
-    path.unlink()
 
 
 def own(path):

@@ -15,7 +15,7 @@ beside them.  Frame, cgroups and meters are those of compare.py.
 import argparse, json, os, re, shutil, statistics, subprocess, sys, tempfile, time
 
 import compare
-from compare import Meter, Opts, Postern, RCPT, Sink, Up, Client, note, source, text, until
+from compare import Meter, Postern, RCPT, Sink, Up, Client, note, source, text, until
 
 KEYS = ("msg/s", "cpu_s/1000", "pss_MB", "procs", "other_cpu_%")
 

@@ -29,19 +29,25 @@ def sink(make_sink):
     return make_sink(HOST)
 
 
+def delayed(mta, sink):
+    """A message whose sender was warned of the delay, and that can be delivered now."""
+    qid = mta.inject("a@remote.test", sender=ALICE)
+
+    def told():
+        mta.flush()
+        return mta.maildir("alice")
+    poll(told, 15, "the delay notice")
+    mta.wait_queue(qid, "deferred")
+    sink.reset()
+    mta.flush()
+    return qid
+
+
 def test_delay_cleared(mta, sink):
     """After a delay notice the sender hears of the delivery; postconf(5) confirm_delay_cleared."""
     sink.rule("RCPT", "450 4.1.1 later")
     with mta.settings(delay_warning_time="1s", confirm_delay_cleared="yes"):
-        qid = mta.inject("a@remote.test", sender=ALICE)
-
-        def told():
-            mta.flush()
-            return mta.maildir("alice")
-        poll(told, 15, "the delay notice")
-        mta.wait_queue(qid, "deferred")
-        sink.reset()
-        mta.flush()
+        delayed(mta, sink)
         mails = mta.wait_maildir("alice", 2)
     actions = sorted(m.dsn().recipients[0]["Action"] for m in mails)
     assert actions[0] == "delayed" and actions[1] in ("delivered", "relayed")
@@ -51,15 +57,7 @@ def test_delay_cleared_is_asked_for(mta, sink):
     """Without confirm_delay_cleared the delivery is not reported; postconf(5)."""
     sink.rule("RCPT", "450 4.1.1 later")
     with mta.settings(delay_warning_time="1s", confirm_delay_cleared="no"):
-        qid = mta.inject("a@remote.test", sender=ALICE)
-
-        def told():
-            mta.flush()
-            return mta.maildir("alice")
-        poll(told, 15, "the delay notice")
-        mta.wait_queue(qid, "deferred")
-        sink.reset()
-        mta.flush()
+        qid = delayed(mta, sink)
         mta.wait_gone(qid)
     assert len(mta.maildir("alice")) == 1 and not mta.queue_ids()
 

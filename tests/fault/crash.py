@@ -10,29 +10,24 @@ incoming, maildrop or the tmp of a Maildir.
 
 from __future__ import annotations
 
-import random
 import time
 
 from accounts import Books
 from client import Client
 from harness import (
-    SINK_HOST, Collector, Sender, Submitter, conclude, drain, kill_all, maildirs, make_instance,
-    parser, processes, start_dns, wait_until,
+    SINK_HOST, Collector, conclude, drain, kill_all, maildirs, make_instance, make_senders, parser,
+    processes, start_dns, wait_until,
 )
 from mta import Instance
 from sink import Sink
 
 BANNER_SECONDS = 1.0
 FIRST_SECONDS = 3.0
-SUBMITTERS = 2
 
 
 def fill(instance: Instance, books: Books, args) -> None:
     """Sends until so many are acknowledged, and kills everything in the middle of more."""
-    senders: list[Sender] = [
-        (Submitter if n < SUBMITTERS else Sender)(instance, books, random.Random(f"{args.seed} {n}"))
-        for n in range(args.clients + SUBMITTERS)
-    ]
+    senders = make_senders(instance, books, args.seed, args.clients)
     for sender in senders:
         sender.start()
     wait_until(lambda: books.acknowledged >= args.n, 600)

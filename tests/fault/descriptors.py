@@ -10,11 +10,10 @@ faults.py makes each of these fail.
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import random
 
-from harness import conclude, drain, kill, parser, processes, wait_until
+from harness import conclude, kill, parser, processes, wait_until
 from preload import DESCRIPTORS, Preload
 from way import BY_SENDMAIL, DAEMONS, Bench, crashes
 
@@ -78,9 +77,7 @@ def main() -> None:
         faults += wrong
         if os.environ.get("VERBOSE"):
             print(f"{program} with {most}{'' if has_felt else ' (not felt)'} {wrong or ''}", flush=True)
-    faults += [f"left in the queue: {x}" for x in drain(bench.instance, bench.collector, 15)]
-    bench.collect()
-    faults += bench.books.wrong + bench.books.faults(math.inf)
+    faults += bench.end()
     conclude(bench.books.line("descriptors").replace(
         "descriptors: ", f"descriptors: {len(chosen)} of {len(everything)} tried, {felt} felt, "),
         faults, bench.instance)

@@ -238,6 +238,17 @@ class Submitter(Sender):
         time.sleep(0.05)
 
 
+SUBMITTERS = 2
+
+
+def make_senders(instance: Instance, books: Books, seed: int, clients: int) -> list[Sender]:
+    """So many SMTP clients, and the users of sendmail; not started."""
+    return [
+        (Submitter if n < SUBMITTERS else Sender)(instance, books, random.Random(f"{seed} {n}"))
+        for n in range(clients + SUBMITTERS)
+    ]
+
+
 # ---- arriving ----
 
 

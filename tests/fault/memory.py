@@ -13,7 +13,6 @@ stand for the library: no allocation that fails makes it crash.
 from __future__ import annotations
 
 import ctypes
-import math
 import os
 import random
 import subprocess
@@ -21,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator
 
-from harness import conclude, drain, kill, maildirs, parser, processes, wait_until
+from harness import conclude, kill, maildirs, parser, processes, wait_until
 from mta import TMP
 from preload import COUNT, FAILED, IN_LIBC, Preload
 from way import BY_SENDMAIL, DAEMONS, Bench, crashes
@@ -256,10 +255,8 @@ def main() -> None:
         faults += wrong
         if os.environ.get("VERBOSE"):
             print(f"{fault}{'' if has_happened else ' (no hit)'}", flush=True)
-    faults += [f"left in the queue: {x}" for x in drain(bench.instance, bench.collector, 15)]
+    faults += bench.end()
     faults += [f"left: {path}" for place in maildirs().values() for path in place.glob("tmp/*")]
-    bench.collect()
-    faults += bench.books.wrong + bench.books.faults(math.inf)
     conclude(bench.books.line("memory").replace(
         "memory: ", f"memory: {len(chosen)} of {len(everything)} tried, {happened} happened, "
                     f"{bench.crashes_in_libc} crashes of the C library's own, "

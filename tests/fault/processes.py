@@ -8,12 +8,11 @@ daemon that was killed has to be started again.
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import random
 from pathlib import Path
 
-from harness import conclude, drain, kill, parser, processes, skip, wait_until
+from harness import conclude, kill, parser, processes, skip, wait_until
 from mta import TMP
 from preload import PROCESSES, Preload
 from way import DAEMONS, Bench, crashes
@@ -117,10 +116,8 @@ def main() -> None:
         faults += wrong
         if os.environ.get("VERBOSE"):
             print(f"{'felt' if has_felt else 'not felt'} {wrong or ''}", flush=True)
-    faults += [f"left in the queue: {x}" for x in drain(bench.instance, bench.collector, 15)]
-    bench.collect()
+    faults += bench.end()
     group.remove()
-    faults += bench.books.wrong + bench.books.faults(math.inf)
     conclude(bench.books.line("processes").replace(
         "processes: ", f"processes: {args.n} tried, {felt} felt, "), faults, bench.instance)
 

@@ -14,13 +14,12 @@ import time
 
 from accounts import Books
 from harness import (
-    SINK_HOST, Collector, Keeper, Killer, Sender, Submitter, parser, conclude, drain,
-    make_instance, run_collector, start_dns, wait_until,
+    SINK_HOST, Collector, Keeper, Killer, Sender, conclude, drain, make_instance, make_senders,
+    parser, run_collector, start_dns, wait_until,
 )
 from sink import Sink
 
 DUPLICATES_A_KILL = 0.02
-SUBMITTERS = 2
 BACKLOG = 2000
 """Copies that may wait in the queue before the clients pause: memory is no disk."""
 
@@ -55,10 +54,7 @@ def main() -> None:
     collecting = run_collector(collector, collected)
     keeper = Keeper(instance)
     killer = Killer(books, random.Random(f"{args.seed} kills"))
-    senders: list[Sender] = [
-        (Submitter if n < SUBMITTERS else Sender)(instance, books, random.Random(f"{args.seed} {n}"))
-        for n in range(args.clients + SUBMITTERS)
-    ]
+    senders = make_senders(instance, books, args.seed, args.clients)
     keeper.start()
     killer.start()
     began = time.monotonic()

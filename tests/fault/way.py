@@ -3,6 +3,7 @@ a recipient that the other host refuses. Its books, and the instance that it goe
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -10,7 +11,7 @@ import time
 from accounts import ACKNOWLEDGED, HEADER, IN_DOUBT, Books
 from client import Client, Closed
 from harness import (
-    SENDER, SINK_HOST, VMAIL, Collector, Refused, make_instance, queue_files, start_dns, submit,
+    SENDER, SINK_HOST, VMAIL, Collector, Refused, drain, make_instance, queue_files, start_dns, submit,
     wait_until,
 )
 from mta import Instance
@@ -161,6 +162,12 @@ class Bench:
         if not self.is_owed(number) and not wait_until(self.is_taken, 10):
             wrong.append("no service afterwards")
         return wrong
+
+    def end(self) -> list[str]:
+        """Everything is delivered that waits; what was wrong over the whole run."""
+        left = drain(self.instance, self.collector, 15)
+        self.collect()
+        return [f"left in the queue: {x}" for x in left] + self.books.wrong + self.books.faults(math.inf)
 
     def is_taken(self) -> bool:
         """Whether another message is taken, and arrives."""
