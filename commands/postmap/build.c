@@ -20,7 +20,7 @@
 #include "base/utf8.h"
 #include "commands/postmap/tool.h"
 
-enum { SOURCE_MAX = 1024 * 1024 * 1024, READ_CHUNK = 64 * 1024 };
+enum { SOURCE_MAX = 1024 * 1024 * 1024 };
 
 /* One source on its way into one table. */
 struct build {
@@ -33,20 +33,8 @@ struct build {
 
 static void read_file(int fd, const char *name, struct buf *text)
 {
-	for (;;) {
-		char *room = buf_room(text, READ_CHUNK);
-		ssize_t size = room != NULL ? read(fd, room, READ_CHUNK) : -1;
-
-		if (room == NULL)
-			fatal("read %s: file is too large", name);
-		if (size < 0 && errno == EINTR)
-			continue;
-		if (size < 0)
-			fatal("read %s: %s", name, strerror(errno));
-		if (size == 0)
-			return;
-		buf_grew(text, (size_t)size);
-	}
+	if (!buf_read(text, fd))
+		fatal("read %s: %s", name, errno == EFBIG ? "file is too large" : strerror(errno));
 }
 
 /*

@@ -3,13 +3,15 @@
 
 #include "base/buf.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 
-enum { FIRST_CAPACITY = 128 };
+enum { FIRST_CAPACITY = 128, READ_BYTES = 64 * 1024 };
 
 void buf_init(struct buf *buf, size_t limit_bytes)
 {
@@ -62,6 +64,24 @@ void buf_grew(struct buf *buf, size_t size)
 {
 	buf->length += size;
 	buf->data[buf->length] = '\0';
+}
+
+bool buf_read(struct buf *buf, int fd)
+{
+	for (;;) {
+		char *room = buf_room(buf, READ_BYTES);
+		ssize_t size;
+
+		if (room == NULL) {
+			errno = EFBIG;
+			return false;
+		}
+		size = read(fd, room, READ_BYTES);
+		if (size > 0)
+			buf_grew(buf, (size_t)size);
+		else if (size == 0 || errno != EINTR)
+			return size == 0;
+	}
 }
 
 bool buf_append(struct buf *buf, const void *data, size_t size)

@@ -51,6 +51,12 @@ bool buf_set(struct buf *buf, struct span s);
 char *buf_room(struct buf *buf, size_t size);
 void buf_grew(struct buf *buf, size_t size);
 
+/*
+ * Appends what can still be read from the file `fd`. False with errno, EFBIG when it would pass the
+ * maximum; what was read until then is there.
+ */
+MUST_USE bool buf_read(struct buf *buf, int fd);
+
 /* Takes `size` bytes from the front or leaves the first `size` bytes. */
 void buf_consume(struct buf *buf, size_t size);
 void buf_truncate(struct buf *buf, size_t size);

@@ -162,7 +162,7 @@ bool conf_file_read(const char *path, struct buf *ret_text)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat st;
-	ssize_t got = -1;
+	bool is_read = false;
 	int saved;
 
 	buf_init(ret_text, CONF_FILE_MAX);
@@ -171,18 +171,11 @@ bool conf_file_read(const char *path, struct buf *ret_text)
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
 		errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
 	} else {
-		do {
-			char *room = buf_room(ret_text, 65536);
-
-			errno = EFBIG;
-			got = room != NULL ? read(fd, room, 65536) : -1;
-			if (got > 0)
-				buf_grew(ret_text, (size_t)got);
-		} while (got > 0 || (got < 0 && errno == EINTR));
+		is_read = buf_read(ret_text, fd);
 	}
 	saved = errno;
 	close(fd);
-	if (got == 0)
+	if (is_read)
 		return true;
 	buf_done(ret_text);
 	errno = saved;

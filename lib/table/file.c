@@ -8,7 +8,7 @@
 
 #include "table/backend.h"
 
-enum { READ_CHUNK = 64 * 1024, READ_TRIES = 3 };
+enum { READ_TRIES = 3 };
 
 struct file_id table_file_id(const struct stat *st)
 {
@@ -33,26 +33,6 @@ bool table_file_is(const char *path, const struct file_id *id)
 	return same_id(&now, id);
 }
 
-static bool read_all(int fd, struct buf *text)
-{
-	for (;;) {
-		char *room = buf_room(text, READ_CHUNK);
-
-		if (room == NULL) {
-			errno = EFBIG;
-			return false;
-		}
-
-		ssize_t size = read(fd, room, READ_CHUNK);
-
-		if (size < 0 && errno == EINTR)
-			continue;
-		if (size <= 0)
-			return size == 0;
-		buf_grew(text, (size_t)size);
-	}
-}
-
 /* Reads until the file was the same before and after: somebody may be writing it. */
 static bool read_settled(int fd, struct buf *text, struct file_id *ret_id)
 {
@@ -62,7 +42,7 @@ static bool read_settled(int fd, struct buf *text, struct file_id *ret_id)
 		buf_reset(text);
 		if (lseek(fd, 0, SEEK_SET) < 0 && errno != ESPIPE)
 			return false;
-		if (fstat(fd, &before) != 0 || !read_all(fd, text) || fstat(fd, &after) != 0)
+		if (fstat(fd, &before) != 0 || !buf_read(text, fd) || fstat(fd, &after) != 0)
 			return false;
 		*ret_id = table_file_id(&after);
 

@@ -28,23 +28,19 @@ enum { FILE_BYTES_MAX = 4 * 1024 * 1024 };
 static void read_file(const char *path, struct buf *out)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t size = 1;
 
-	while (fd >= 0 && size > 0) {
-		char *room = buf_room(out, 16384);
-
-		if (room == NULL) {
-			log_warn("%s: only the first %d bytes are used", path, FILE_BYTES_MAX);
-			break;
-		}
-		size = read(fd, room, 16384);
-		if (size > 0)
-			buf_grew(out, (size_t)size);
+	if (fd < 0) {
+		if (errno != ENOENT)
+			log_warn("%s: %s", path, strerror(errno));
+		return;
 	}
-	if (size < 0 || (fd < 0 && errno != ENOENT))
-		log_warn("%s: %s", path, strerror(errno));
-	if (fd >= 0)
-		(void)close(fd);
+	if (!buf_read(out, fd)) {
+		if (errno == EFBIG)
+			log_warn("%s: only the first %zu bytes are used", path, buf_span(out).n);
+		else
+			log_warn("%s: %s", path, strerror(errno));
+	}
+	(void)close(fd);
 }
 
 /* The file, and what it points to when it is a link, as resolv.conf often is. */

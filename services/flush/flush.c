@@ -95,18 +95,11 @@ static enum queue_result add(struct span site, struct span id)
 static bool take_log(const char *name, struct buf *ret)
 {
 	int fd = openat(dirs.fds[QUEUE_FLUSH], name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	ssize_t size = 1;
 
 	if (fd < 0)
 		return false;
 	(void)unlinkat(dirs.fds[QUEUE_FLUSH], name, 0);
-	while (size > 0) {
-		char *room = buf_room(ret, 65536);
-
-		size = room != NULL ? read(fd, room, 65536) : 0;
-		if (size > 0)
-			buf_grew(ret, (size_t)size);
-	}
+	(void)!buf_read(ret, fd);
 	(void)close(fd);
 	return true;
 }

@@ -19,7 +19,7 @@
 #include "keysign.h"
 #include "proc/service.h"
 
-enum { ANSWER_MS = 10000, READ_BYTES = 16384 };
+enum { ANSWER_MS = 10000 };
 
 static struct {
 	char **paths;
@@ -145,24 +145,16 @@ bool opener_read(size_t index, struct buf *out, uint64_t *ret_stamp, struct buf 
 {
 	int fd = ask(index);
 	struct stat st;
-	ssize_t size = -1;
+	bool is_read = false;
 
 	*ret_stamp = 0;
 	if (fd >= 0 && fstat(fd, &st) == 0) {
 		*ret_stamp = stamp_of(&st);
-		do {
-			char *room = buf_room(out, READ_BYTES);
-
-			size = room != NULL ? read(fd, room, READ_BYTES) : -1;
-			if (room == NULL)
-				errno = EFBIG;
-			if (size > 0)
-				buf_grew(out, (size_t)size);
-		} while (size > 0);
+		is_read = buf_read(out, fd);
 	}
-	if (size < 0)
+	if (!is_read)
 		(void)buf_printf(ret_error, "%s: %s", self.paths[index], strerror(errno));
 	if (fd >= 0)
 		(void)close(fd);
-	return size == 0;
+	return is_read;
 }

@@ -20,28 +20,9 @@
 #include "proc/service.h"
 #include "sasl/passwd.h"
 
-enum { READ_BYTES = 64 * 1024, ANSWER_MS = 5000, IDLE_MS = 100 * 1000 };
+enum { ANSWER_MS = 5000, IDLE_MS = 100 * 1000 };
 
 static struct passwd_file users;
-
-/* True when all of it was read. */
-static bool read_all(int fd, struct buf *out)
-{
-	ssize_t size = 1;
-
-	while (size > 0) {
-		char *room = buf_room(out, READ_BYTES);
-
-		if (room == NULL) {
-			errno = EFBIG;
-			return false;
-		}
-		size = read(fd, room, READ_BYTES);
-		if (size > 0)
-			buf_grew(out, (size_t)size);
-	}
-	return size == 0;
-}
 
 static void check_mode(int fd, const char *path)
 {
@@ -66,7 +47,7 @@ static void prepare(void)
 		return;
 	}
 	check_mode(fd, path);
-	if (!read_all(fd, &text))
+	if (!buf_read(&text, fd))
 		log_warn("read %s: %s", path, strerror(errno));
 	(void)close(fd);
 	bad = passwd_parse(&users, buf_span(&text), &first_bad);

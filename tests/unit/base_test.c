@@ -3,6 +3,8 @@
 
 #include "test.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
@@ -66,6 +68,24 @@ static void test_buf_limit(void)
 	buf_done(&buf);
 }
 
+static void test_buf_read(void)
+{
+	struct buf small = BUF_INIT(1000), large = BUF_INIT(200 * 1024);
+	FILE *file = tmpfile();
+
+	for (int i = 0; i < 100 * 1024; i++)
+		(void)fputc('a' + i % 26, file);
+	rewind(file);
+	CHECK(!buf_read(&small, fileno(file)) && errno == EFBIG);
+	CHECK(buf_text(&large, "x") && buf_read(&large, fileno(file)));
+	CHECK(large.length == 100 * 1024 + 1 && buf_str(&large)[26] == 'z');
+	CHECK(buf_read(&large, fileno(file)) && large.length == 100 * 1024 + 1);
+	CHECK(!buf_read(&large, -1) && errno == EBADF);
+	(void)fclose(file);
+	buf_done(&small);
+	buf_done(&large);
+}
+
 static void test_htab(void)
 {
 	struct htab table = { 0 };
@@ -124,6 +144,7 @@ int main(void)
 	TEST(span_lines);
 	TEST(span_numbers);
 	TEST(buf_limit);
+	TEST(buf_read);
 	TEST(htab);
 	TEST(log_clean);
 	TEST(arena);
