@@ -247,9 +247,9 @@ static bool take_verdict(struct session *session, struct transfer *transfer,
 static bool log_in(struct session *session, struct transfer *transfer,
 		   const struct credentials *credentials)
 {
-	const struct sasl_options *options = session->is_verified    ? &self.verified
-					     : session->is_encrypted ? &self.secured
-								     : &self.plain;
+	const struct sasl_options *options = session->is_verified   ? &self.verified
+					     : session->tls != NULL ? &self.secured
+								    : &self.plain;
 	struct sasl_client client = { .login = &credentials->login };
 	bool is_in;
 

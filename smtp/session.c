@@ -343,7 +343,7 @@ enum start session_start(struct session *session, struct transfer *transfer,
 	smtp_reply_init(&session->reply);
 	session->is_open = true;
 	session->is_broken = session->is_closing = session->is_logged_in = false;
-	session->is_encrypted = session->is_verified = false;
+	session->is_verified = false;
 	session->tls = NULL;
 	session->may_be_reused = policy->may_reuse;
 	buf_init(&session->tls_key, 4096);

@@ -23,7 +23,6 @@
 #include "route/site.h"
 
 bool is_lmtp;
-struct tables tables;
 struct site site;
 
 static struct deliver_agent agent = {
@@ -31,20 +30,6 @@ static struct deliver_agent agent = {
 	.deliver = deliver_message,
 	.on_idle = deliver_idle,
 };
-
-static struct maps *open_maps(const char *name, const char *list)
-{
-	struct buf title = BUF_INIT(128), error = BUF_INIT(1024);
-	struct maps *maps;
-
-	(void)buf_printf(&title, "%s_%s", is_lmtp ? "lmtp" : "smtp", name);
-	maps = maps_open(buf_str(&title), span_of(list), TABLE_IN_JAIL | TABLE_FOLD, &error);
-	if (maps == NULL)
-		fatal("%s: %s", buf_str(&title), buf_str(&error));
-	buf_done(&title);
-	buf_done(&error);
-	return maps;
-}
 
 static void prepare(void)
 {
@@ -55,19 +40,9 @@ static void prepare(void)
 	connect_prepare();
 	deliver_prepare(is_lmtp ? "lmtp_delivery_status_filter" : "smtp_delivery_status_filter",
 			conf->smtp_delivery_status_filter);
-	tables.generic = open_maps("generic_maps", conf->smtp_generic_maps);
-	tables.header_checks = open_maps("header_checks", conf->smtp_header_checks);
-	tables.mime_header_checks = open_maps("mime_header_checks", conf->smtp_mime_header_checks);
-	tables.nested_header_checks =
-		open_maps("nested_header_checks", conf->smtp_nested_header_checks);
-	tables.body_checks = open_maps("body_checks", conf->smtp_body_checks);
-	tables.discard_ehlo = open_maps("discard_ehlo_keyword_address_maps",
-					conf->smtp_discard_ehlo_keyword_address_maps);
-	tables.reply_filter = open_maps("reply_filter", conf->smtp_reply_filter);
-	tables.dns_reply_filter = open_maps("dns_reply_filter", conf->smtp_dns_reply_filter);
-	tables.pix_workarounds = open_maps("pix_workaround_maps", conf->smtp_pix_workaround_maps);
+	tables_open();
 	debug_peer_prepare();
-	auth_prepare(open_maps("sasl_password_maps", conf->smtp_sasl_password_maps));
+	auth_prepare(tables_open_maps("sasl_password_maps", conf->smtp_sasl_password_maps));
 	policy_prepare();
 	client_tls_prepare();
 	dns_filter_set(tables.dns_reply_filter);

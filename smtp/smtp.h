@@ -48,6 +48,12 @@ extern struct tables {
 } tables;
 extern struct site site; /* what is local here; own addresses */
 
+/* tables.c: fills `tables`, but for the port. */
+void tables_open(void);
+
+/* The tables of the parameter smtp_NAME or lmtp_NAME; what is wrong with them is fatal. */
+struct maps *tables_open_maps(const char *name, const char *list);
+
 /* ---- target.c ---- */
 
 /* One nexthop. */
@@ -180,9 +186,8 @@ struct session {
 	struct ip_addr addr;
 	bool is_best_mx;     /* no MX of the domain has a lower preference */
 	bool has_others;     /* there are further hosts to try when this one fails */
-	bool is_encrypted;   /* TLS is on */
-	bool is_verified;    /* and the server is who it says */
 	struct tls *tls;     /* under the stream; NULL: clear text */
+	bool is_verified;    /* in TLS: the server is who it says */
 	bool may_be_reused;  /* by what the policy says of connections with TLS */
 	struct buf policy;   /* what the table said of this next hop */
 	struct buf tls_key;  /* of the saved session; empty: none is saved */

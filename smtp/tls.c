@@ -335,7 +335,6 @@ enum client_tls client_tls_start(struct session *session, struct transfer *trans
 		fail_site(transfer, session);
 		return CLIENT_TLS_FAILED;
 	}
-	session->is_encrypted = true;
 	is_match = matches(session->tls, policy);
 	/* The name of a host from MX records that may be forged says nothing of the domain. */
 	session->is_verified = is_match && policy->level != LEVEL_HALF_DANE;

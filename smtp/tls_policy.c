@@ -57,24 +57,10 @@ static enum level global_level(void)
 	return conf->smtp_use_tls ? LEVEL_MAY : LEVEL_NONE;
 }
 
-static struct maps *open_list(const char *name, const char *list)
-{
-	struct buf title = BUF_INIT(128), error = BUF_INIT(1024);
-	struct maps *maps;
-
-	(void)buf_printf(&title, "%s_%s", is_lmtp ? "lmtp" : "smtp", name);
-	maps = maps_open(buf_str(&title), span_of(list), TABLE_IN_JAIL | TABLE_FOLD, &error);
-	if (maps == NULL)
-		fatal("%s: %s", buf_str(&title), buf_str(&error));
-	buf_done(&title);
-	buf_done(&error);
-	return maps;
-}
-
 void policy_prepare(void)
 {
-	self.policies = open_list("tls_policy_maps", conf->smtp_tls_policy_maps);
-	self.per_site = open_list("tls_per_site", conf->smtp_tls_per_site);
+	self.policies = tables_open_maps("tls_policy_maps", conf->smtp_tls_policy_maps);
+	self.per_site = tables_open_maps("tls_per_site", conf->smtp_tls_per_site);
 	self.global = global_level();
 }
 

@@ -16,7 +16,6 @@
 #include "smtp/tls.h"
 
 bool is_lmtp;
-struct tables tables;
 struct site site;
 
 static struct maps *no_maps(void)
