@@ -338,7 +338,8 @@ static void do_all(struct action *action)
 			do_batch(action, buf_span(&ids), (enum queue_dir)dir);
 			buf_reset(&ids);
 		}
-		do_batch(action, buf_span(&ids), (enum queue_dir)dir);
+		if (ids.length > 0)
+			do_batch(action, buf_span(&ids), (enum queue_dir)dir);
 		queue_walk_end(&walk);
 		buf_done(&ids);
 	}

@@ -328,7 +328,6 @@ static struct message *message_new(const char *id, enum queue_dir dir)
 	message->activated = clock_wall_now();
 	list_init(&message->portions);
 	list_init(&message->jobs);
-	list_init(&message->busy_entries);
 	list_init(&message->resolve_link);
 	lookup_init(&message->lookup, true);
 	(void)htab_put(&messages, span_of(id), message);

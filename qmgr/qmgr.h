@@ -116,7 +116,6 @@ struct message {
 	struct event_timer refill_timer;
 	struct list portions;
 	struct list jobs;
-	struct list busy_entries; /* that agents have */
 	size_t open_rcpts; /* of all portions */
 	size_t busy;       /* how many entries agents have */
 	bool is_probe_good; /* a probe: one outcome was good */
@@ -292,7 +291,6 @@ struct entry {
 	size_t count;
 	uint64_t token;
 	struct connection *connection; /* while an agent has it */
-	struct list busy_link;         /* in message->busy_entries */
 	char hop_status[DSN_STATUS_SIZE];
 	char *hop_reason;
 };

@@ -350,7 +350,6 @@ struct entry *schedule_pick(struct transport *transport)
 	entry->job->busy++;
 	entry->job->selected++;
 	entry->job->message->busy++;
-	list_append(&entry->job->message->busy_entries, &entry->busy_link);
 	transport->busy++;
 	destination->busy++;
 	destination->picked = ++transport->picks;
@@ -362,7 +361,6 @@ static void end_busy(struct entry *entry)
 {
 	struct job *job = entry->job;
 
-	list_remove(&entry->busy_link);
 	job->busy--;
 	job->message->busy--;
 	job->transport->busy--;

@@ -65,11 +65,6 @@ bool auth_is_enabled(struct session *s)
 			    span_of(s->peer.addr)) != MATCH_YES;
 }
 
-bool auth_needs_tls(const struct session *s)
-{
-	return !session_tls_permits_auth(s);
-}
-
 static bool is_wanted(struct session *s, const struct sasl_mechanism *mechanism)
 {
 	enum match_result result =

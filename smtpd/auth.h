@@ -51,9 +51,6 @@ void auth_prepare(void);
 /* Whether this client may log in at all, as far as the configuration says. */
 bool auth_is_enabled(struct session *s);
 
-/* Whether only the lack of TLS forbids it. */
-bool auth_needs_tls(const struct session *s);
-
 /* The mechanisms that this client may use now. False: none, or the back end is away. */
 bool auth_offer(struct session *s, struct sasl_mechanisms *ret);
 

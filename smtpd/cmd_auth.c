@@ -13,6 +13,7 @@
 #include "proc/service.h"
 #include "smtpd/auth.h"
 #include "smtpd/session.h"
+#include "smtpd/tls.h"
 
 enum { SWALLOW_MAX = 512 * 1024, LOGIN_MAX = 512, TEXT_MAX = 16 * 1024 };
 
@@ -23,7 +24,7 @@ static bool may_begin(struct session *s)
 		reply(s, "503 5.5.1 Error: send HELO/EHLO first");
 	} else if (!auth_is_enabled(s)) {
 		reply(s, "503 5.5.1 Error: authentication not enabled");
-	} else if (auth_needs_tls(s)) {
+	} else if (!session_tls_permits_auth(s)) {
 		reply(s, "538 5.7.11 Encryption required for requested authentication mechanism");
 	} else if (s->mail.is_open) {
 		reply(s, "503 5.5.1 Error: MAIL transaction in progress");

@@ -110,7 +110,7 @@ static void announce_auth(struct session *s)
 {
 	struct sasl_mechanisms offer;
 
-	if (!auth_is_enabled(s) || auth_needs_tls(s) || !auth_offer(s, &offer))
+	if (!auth_is_enabled(s) || !session_tls_permits_auth(s) || !auth_offer(s, &offer))
 		return;
 	s->ext |= SMTP_EXT_AUTH;
 	announce_line(&s->stream, &offer, ' ');

@@ -34,16 +34,14 @@ enum {
 	HOP_REASON_MAX = 2048,
 };
 
-static struct {
-	struct maps *status_filter;
-} deliver;
+static struct maps *status_filter;
 
-void deliver_prepare(const char *title, const char *status_filter)
+void deliver_prepare(const char *title, const char *tables)
 {
 	struct buf error = BUF_INIT(1024);
 
-	deliver.status_filter = maps_open(title, span_of(status_filter), TABLE_IN_JAIL, &error);
-	if (deliver.status_filter == NULL)
+	status_filter = maps_open(title, span_of(tables), TABLE_IN_JAIL, &error);
+	if (status_filter == NULL)
 		fatal("%s", buf_str(&error));
 	buf_done(&error);
 }
@@ -102,20 +100,20 @@ static void filter_status(struct deliver_outcome *outcome, struct buf *text)
 	struct span value, reason;
 	enum table_status found;
 
-	if (deliver.status_filter == NULL || maps_is_empty(deliver.status_filter))
+	if (status_filter == NULL || maps_is_empty(status_filter))
 		return;
 	(void)buf_printf(text, "%s %.*s", outcome->status, SPAN_ARG(outcome->reason));
-	found = maps_find(deliver.status_filter, NULL, buf_span(text), false, &value);
+	found = maps_find(status_filter, NULL, buf_span(text), false, &value);
 	if (found == TABLE_ERROR)
-		log_warn("%s: %s", maps_title(deliver.status_filter),
-			 maps_error(deliver.status_filter));
+		log_warn("%s: %s", maps_title(status_filter),
+			 maps_error(status_filter));
 	if (found != TABLE_FOUND)
 		return;
 	dsn_split(value, "", status, &reason);
 	if (status[0] == '\0' || reason.n == 0 ||
 	    (status[0] == '2') != (outcome->status[0] == '2')) {
 		log_warn("%s: bad status replacement: \"%s\" for \"%s\"",
-			 maps_title(deliver.status_filter), log_clean(value),
+			 maps_title(status_filter), log_clean(value),
 			 log_clean(buf_span(text)));
 		return;
 	}
@@ -216,7 +214,7 @@ static bool send_result(const struct delivery *delivery, struct ipc_channel *to,
 
 	do {
 		struct msg_deliver_result result = {
-			.token = delivery->token,
+			.token = delivery->request.token,
 			.queue_id = span_of(delivery->id),
 			.hop_status = span_of(delivery->hop_status),
 			.hop_reason = buf_span(&delivery->hop_reason),
@@ -228,7 +226,7 @@ static bool send_result(const struct delivery *delivery, struct ipc_channel *to,
 			return false;
 	} while (rest.n > 0);
 	return IPC_EXPECT(to, deliver_taken, &taken, deadline) == IPC_OK &&
-	       taken.token == delivery->token;
+	       taken.token == delivery->request.token;
 }
 
 /* The qmgr that asked has gone: without the result the next one would deliver again. */
@@ -419,7 +417,6 @@ static bool unpack(struct delivery *delivery)
 			return false;
 	}
 	delivery->id = arena_str(&delivery->arena, delivery->request.queue_id);
-	delivery->token = delivery->request.token;
 	return true;
 }
 

@@ -27,7 +27,6 @@ struct delivery {
 	struct queue_header header;
 	int fd; /* the queue file, to be read with queue_read_head() and queue_body_...() */
 	const char *id; /* request.queue_id */
-	uint64_t token;
 	struct msg_rcpt *rcpts;
 	size_t rcpt_count;
 	struct clock_wall handoff; /* when it came here */
@@ -56,7 +55,7 @@ struct deliver_agent {
  * Opens the tables of X_delivery_status_filter (the value of that parameter); from prepare().
  * A table that cannot be opened is fatal.
  */
-void deliver_prepare(const char *title, const char *status_filter);
+void deliver_prepare(const char *title, const char *tables);
 
 /*
  * serve() of an agent: all requests of one connection, until its client closes it. Takes over
