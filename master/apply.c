@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "master/config.h"
+#include "master/endpoints.h"
 #include "master/unit.h"
 #include "proc/command.h"
 #include "proc/service.h"
@@ -69,7 +70,7 @@ static bool want_client_sockets(struct config *config, struct wanted *wanted, st
 
 	for (size_t i = 0; i < ARRAY_LEN(permits); i++)
 		if (strcmp(permits[i].server, wanted->program) == 0 &&
-		    (!permits[i].is_for_best_mx || config_is_best_mx(config, wanted->entry)) &&
+		    (!permits[i].is_for_best_mx || endpoints_is_best_mx(config, wanted->entry)) &&
 		    !want_client_socket(config, wanted, permits[i].client, error))
 			return false;
 	return true;

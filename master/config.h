@@ -34,6 +34,9 @@ struct config {
 MUST_USE bool config_read(struct config *config, const char *directory);
 void config_free(struct config *config);
 
+/* Where the parameters of `service` (NULL: main.cf alone) are looked up. Borrows both. */
+struct conf_scope config_scope(const struct config *config, const struct master_service *service);
+
 /* A parameter as `service` sees it (NULL: as main.cf has it), expanded; borrowed for good. */
 const char *config_value(const struct config *config, const struct master_service *service,
 			 const char *name);
@@ -60,11 +63,5 @@ struct conf_snapshot *config_snapshot(struct config *config, const struct master
 /* Adds the words of notifications, expanded, for the bounce service: "template.failure.text" ... */
 void config_add_templates(struct config *config, const struct master_service *service,
 			  struct conf_snapshot *snapshot);
-
-/* Whether a service is the best_mx_transport of some client. */
-bool config_is_best_mx(const struct config *config, const struct master_service *service);
-
-/* Tells the connect service which servers the configuration names. */
-void config_add_endpoints(const struct config *config, struct conf_snapshot *snapshot);
 
 #endif

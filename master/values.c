@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "master/config.h"
+#include "master/endpoints.h"
 #include "master/secret.h"
 #include "master/tls_names.h"
 #include "master/unit.h"
@@ -92,7 +93,7 @@ static void set_special(struct conf_snapshot *snapshot, struct config *config,
 	if (strcmp(wanted->program, "bounce") == 0)
 		config_add_templates(config, wanted->entry, snapshot);
 	if (strcmp(wanted->program, "connect") == 0)
-		config_add_endpoints(config, snapshot);
+		endpoints_add(config, snapshot);
 	if (strcmp(wanted->program, "connect") == 0 || strcmp(wanted->program, "qmgr") == 0)
 		set_text(snapshot, "secret", delivery_secret(config));
 	if (strcmp(wanted->program, "keysign") == 0)
