@@ -15,6 +15,7 @@
 #include "base/words.h"
 #include "conf/conf.h"
 #include "tls/keysign.h"
+#include "tls/log_level.h"
 
 enum { SAVED_MAX = 64, SAVED_BYTES_MAX = 64 * 1024 };
 
@@ -218,18 +219,6 @@ static bool matches(const struct tls *tls, const struct policy *policy)
 
 /* ---- the log ---- */
 
-static int log_level(const struct session *session)
-{
-	struct span keys[] = { span_of(session->host), session_address(session) }, value;
-	uint64_t level;
-
-	for (size_t i = 0; i < ARRAY_LEN(keys) && !maps_is_empty(self.loglevels); i++)
-		if (maps_find(self.loglevels, NULL, keys[i], false, &value) == TABLE_FOUND &&
-		    span_u64(span_trim(value), 4, &level))
-			return (int)level;
-	return span_u64(span_of(conf->smtp_tls_loglevel), 4, &level) ? (int)level : 0;
-}
-
 static void log_session(const struct session *session, const struct policy *policy,
 			bool is_match, int level)
 {
@@ -324,7 +313,8 @@ static bool may_go_plain(const struct session *session, struct transfer *transfe
 enum client_tls client_tls_start(struct session *session, struct transfer *transfer,
 				 const struct policy *policy)
 {
-	int level = log_level(session);
+	int level = tls_log_level(self.loglevels, NULL, span_of(session->host),
+				  session_address(session), conf->smtp_tls_loglevel);
 	bool is_match;
 
 	if (!shake_hands(session, policy, level)) {

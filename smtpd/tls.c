@@ -14,6 +14,7 @@
 #include "proc/service.h"
 #include "smtpd/check.h"
 #include "tls/keysign.h"
+#include "tls/log_level.h"
 
 enum { NAME_SHOWN_MAX = 64 };
 
@@ -207,18 +208,6 @@ bool session_tls_permits_auth(const struct session *s)
 	       (!conf->smtpd_tls_auth_only && tls_level() != TLS_LEVEL_ENCRYPT);
 }
 
-static int log_level(struct session *s)
-{
-	struct span keys[] = { span_of(s->peer.name), span_of(s->peer.addr) }, value;
-	uint64_t level;
-
-	for (size_t i = 0; i < ARRAY_LEN(keys) && !maps_is_empty(self.loglevels); i++)
-		if (maps_find(self.loglevels, &s->lookup, keys[i], false, &value) == TABLE_FOUND &&
-		    span_u64(span_trim(value), 4, &level))
-			return (int)level;
-	return span_u64(span_of(conf->smtpd_tls_loglevel), 4, &level) ? (int)level : 0;
-}
-
 static void log_session(struct session *s, int level)
 {
 	const struct tls_info *info = tls_info(s->tls);
@@ -297,7 +286,8 @@ bool session_start_tls(struct session *s)
 {
 	struct buf error = BUF_INIT(1000);
 	struct tls *tls = tls_new(self.context, NULL, &error);
-	int level = log_level(s);
+	int level = tls_log_level(self.loglevels, &s->lookup, span_of(s->peer.name),
+				  span_of(s->peer.addr), conf->smtpd_tls_loglevel);
 	bool is_on;
 
 	if (level > 1)
