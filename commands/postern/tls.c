@@ -161,20 +161,40 @@ static EVP_PKEY *choose_key(const struct request *request, bool keeps_key)
 	return key;
 }
 
-static bool new_server(const struct request *request, bool keeps_key, bool is_enable)
+/*
+ * Names for a key and a certificate that are not there yet: the time of day is in them, and a number
+ * when that second has had its pair. Who makes another in between makes tls_write_key() fail.
+ */
+static void choose_names(const char *prefix, char **ret_key, char **ret_cert)
 {
-	const char *ec = strcmp(request->algorithm, "ecdsa") == 0 ? "ec" : "";
-	EVP_PKEY *key = choose_key(request, keeps_key);
-	char stamp[32], *key_name, *cert_name;
+	char stamp[32];
 	time_t now = time(NULL);
 	struct tm parts;
-	bool is_good = key != NULL;
 
 	if (gmtime_r(&now, &parts) == NULL ||
 	    strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", &parts) == 0)
 		fatal("the time of day is no date");
-	key_name = mem_printf("%s/%skey-%s.pem", conf_directory(NULL), ec, stamp);
-	cert_name = mem_printf("%s/%scert-%s.pem", conf_directory(NULL), ec, stamp);
+	for (int number = 1;; number++) {
+		char suffix[16] = "";
+
+		if (number > 1)
+			(void)snprintf(suffix, sizeof(suffix), "-%d", number);
+		*ret_key = mem_printf("%s/%skey-%s%s.pem", conf_directory(NULL), prefix, stamp, suffix);
+		*ret_cert = mem_printf("%s/%scert-%s%s.pem", conf_directory(NULL), prefix, stamp, suffix);
+		if (access(*ret_key, F_OK) < 0 && access(*ret_cert, F_OK) < 0)
+			return;
+		free(*ret_key);
+		free(*ret_cert);
+	}
+}
+
+static bool new_server(const struct request *request, bool keeps_key, bool is_enable)
+{
+	EVP_PKEY *key = choose_key(request, keeps_key);
+	char *key_name, *cert_name;
+	bool is_good = key != NULL;
+
+	choose_names(strcmp(request->algorithm, "ecdsa") == 0 ? "ec" : "", &key_name, &cert_name);
 	is_good = is_good && tls_write_key(key_name, key) &&
 		  tls_write_cert(cert_name, key, request->names, request->count);
 	EVP_PKEY_free(key);
