@@ -11,6 +11,19 @@
 #define PRINTF_LIKE(at, first) __attribute__((format(printf, at, first)))
 #define UNUSED __attribute__((unused))
 
+/*
+ * A big local array of the busiest paths, which is written before it is read: without this the compiler
+ * clears it each time (-ftrivial-auto-var-init=zero).
+ */
+#if defined(__has_attribute)
+#if __has_attribute(uninitialized)
+#define NOT_CLEARED __attribute__((uninitialized))
+#endif
+#endif
+#ifndef NOT_CLEARED
+#define NOT_CLEARED
+#endif
+
 #define ARRAY_LEN(array) (sizeof(array) / sizeof((array)[0]))
 
 /* The struct that holds `member` at `ptr`. */

@@ -97,8 +97,8 @@ PRINTF_LIKE(2, 0)
 static void log_line(enum log_severity severity, const char *format, va_list args)
 {
 	int saved = errno;
-	char text[LOG_LINE_MAX - 160];
-	char line[LOG_LINE_MAX];
+	char text[LOG_LINE_MAX - 160] NOT_CLEARED;
+	char line[LOG_LINE_MAX] NOT_CLEARED;
 
 	(void)vsnprintf(text, sizeof(text), format, args);
 	mask_controls(text);

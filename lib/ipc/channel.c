@@ -167,7 +167,7 @@ enum ipc_status ipc_recv(struct ipc_channel *channel, struct clock_mono deadline
 bool ipc_get(struct ipc_channel *channel, const struct ipc_desc *desc, void *ret_message)
 {
 	struct span rest = buf_span(&channel->in);
-	_Alignas(max_align_t) char message[1024];
+	_Alignas(max_align_t) char message[1024] NOT_CLEARED;
 
 	if (desc->struct_size > sizeof(message) || !ipc_decode(&rest, desc, message) || rest.n != 0)
 		return false;

@@ -13,6 +13,7 @@
 #include "base/ip.h"
 #include "base/mem.h"
 #include "ipc/channel.h"
+#include "net/dns_memory.h"
 #include "proc/service.h"
 
 /* How much longer than the service the asker waits, so that its answer "timeout" gets here. */
@@ -61,13 +62,24 @@ static bool exchange(const struct msg_dns_query *query, struct msg_dns_answer *r
 }
 
 /* Again over a new connection when the old one had gone meanwhile: the service was renewed. */
-static bool ask(const struct msg_dns_query *query, struct msg_dns_answer *ret_answer,
-		struct clock_mono deadline)
+static bool ask_service(const struct msg_dns_query *query, struct msg_dns_answer *ret_answer,
+			struct clock_mono deadline)
 {
 	bool was_open = ipc_is_open(&channel);
 
 	return exchange(query, ret_answer, deadline) ||
 	       (was_open && !clock_is_past(deadline) && exchange(query, ret_answer, deadline));
+}
+
+static bool ask(const struct msg_dns_query *query, struct msg_dns_answer *ret_answer,
+		struct clock_mono deadline)
+{
+	if (dns_memory_get(query, ret_answer))
+		return true;
+	if (!ask_service(query, ret_answer, deadline))
+		return false;
+	dns_memory_put(query, ret_answer);
+	return true;
 }
 
 /* Copies the answer out of the channel, whose buffer is used again, into the result's own. */

@@ -9,45 +9,35 @@
  */
 
 #include <errno.h>
-#include <stdio.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/event.h"
 #include "base/log.h"
 #include "conf/conf.h"
-#include "proc/facility.h"
 #include "proc/service.h"
 #include "services/postlogd/record.h"
+#include "services/postlogd/syslog.h"
 
-enum { PIPE_READ_BYTES = 64 * 1024, DATAGRAMS_AT_ONCE = 64 };
+/*
+ * After a read of the pipe, which has room for a megabyte, a moment passes until the next one: where
+ * much is written, lines are then taken by the dozen, and those who write wake nobody.
+ */
+enum { PIPE_READ_BYTES = 64 * 1024, PAUSE_MS = 10, DATAGRAMS_AT_ONCE = 64 };
 
 static struct {
-	int file;   /* -1: syslog */
-	int syslog; /* connected datagram socket */
+	int file; /* -1: syslog */
 	char host[256];
 	struct buf pending; /* bytes of the pipe that end in no line end yet */
 	struct buf out;
 	struct event_fd pipe_watch;
-} state = { .file = -1, .syslog = -1 };
-
-static void open_syslog(void)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
-
-	state.syslog = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (state.syslog >= 0 &&
-	    connect(state.syslog, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		(void)close(state.syslog);
-		state.syslog = -1;
-	}
-}
+	struct event_timer pause;
+} state = { .file = -1 };
 
 /* maillog_file_permissions: for a file that is not there yet. */
 static mode_t maillog_mode(void)
@@ -64,7 +54,7 @@ static void prepare(void)
 	buf_init(&state.pending, PIPE_READ_BYTES * 2);
 	buf_init(&state.out, PIPE_READ_BYTES * 4);
 	if (*conf->maillog_file == '\0') {
-		open_syslog();
+		syslog_open();
 		return;
 	}
 	(void)umask(0);
@@ -78,6 +68,8 @@ static void write_out(void)
 {
 	size_t done = 0;
 
+	if (state.file < 0)
+		syslog_flush();
 	while (state.file >= 0 && done < state.out.length) {
 		ssize_t size = write(state.file, state.out.data + done, state.out.length - done);
 
@@ -90,25 +82,6 @@ static void write_out(void)
 	buf_reset(&state.out);
 }
 
-static void send_to_syslog(const struct log_record *record)
-{
-	static const char severities[] = "i\x06w\x04" "e\x03" "f\x02p\x02";
-	struct buf line = BUF_INIT(LOG_LINE_MAX * 2);
-	const char *found = strchr(severities, record->severity);
-
-	if (state.syslog < 0)
-		open_syslog();
-	(void)buf_printf(&line, "<%d>", facility_number(conf->syslog_facility) | (found != NULL ? found[1] : 6));
-	log_record_format(&line, record, "");
-	/* syslog(3)'s form has no host name between time and tag. */
-	if (state.syslog >= 0 && send(state.syslog, line.data, line.length - 1, MSG_NOSIGNAL) < 0 &&
-	    errno != EAGAIN) {
-		(void)close(state.syslog);
-		state.syslog = -1;
-	}
-	buf_done(&line);
-}
-
 static void take_record(struct span line)
 {
 	struct log_record record;
@@ -118,7 +91,7 @@ static void take_record(struct span line)
 	if (state.file >= 0)
 		log_record_format(&state.out, &record, state.host);
 	else
-		send_to_syslog(&record);
+		syslog_add(&record);
 }
 
 /* One read of the pipe, and the whole lines of it. False when nothing more is there now. */
@@ -145,11 +118,21 @@ static bool read_pipe(void)
 	return true;
 }
 
+static void on_pause_over(struct event_timer *timer);
+
 static void on_pipe(struct event_fd *watch, unsigned events)
 {
-	(void)watch;
 	(void)events;
-	(void)read_pipe();
+	while (read_pipe())
+		;
+	event_unwatch(watch);
+	event_at(&state.pause, clock_in_ms(PAUSE_MS), on_pause_over);
+}
+
+static void on_pause_over(struct event_timer *timer)
+{
+	(void)timer;
+	event_watch(&state.pipe_watch, service.log_fd, EPOLLIN, on_pipe);
 }
 
 static void on_datagrams(int fd)

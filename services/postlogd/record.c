@@ -69,6 +69,9 @@ void log_record_format(struct buf *out, const struct log_record *record, const c
 		(void)strftime(stamp, sizeof(stamp), "%b %e %H:%M:%S", &parts);
 		last = now;
 	}
-	(void)buf_printf(out, "%s %s %.*s: %s%.*s\n", stamp, host, SPAN_ARG(record->source),
-			 prefix(record->severity), SPAN_ARG(record->text));
+	(void)buf_printf(out, "%s ", stamp);
+	if (host != NULL)
+		(void)buf_printf(out, "%s ", host);
+	(void)buf_printf(out, "%.*s: %s%.*s\n", SPAN_ARG(record->source), prefix(record->severity),
+			 SPAN_ARG(record->text));
 }

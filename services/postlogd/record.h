@@ -16,7 +16,10 @@ struct log_record {
 /* Parses a record without its line end. False for anything else; never takes a control character. */
 MUST_USE bool log_record_parse(struct span line, struct log_record *ret);
 
-/* Appends it as a line of a log file: "Nov 21 22:41:41 host postfix/smtpd[7]: warning: text". */
+/*
+ * Appends it as a line of a log file: "Nov 21 22:41:41 host postfix/smtpd[7]: warning: text". Without
+ * a host, which may be NULL, it has the form that syslog(3) sends.
+ */
 void log_record_format(struct buf *out, const struct log_record *record, const char *host);
 
 #endif

@@ -149,7 +149,7 @@ static void on_silent_too_long(struct event_timer *timer)
 static void on_input(struct event_fd *watch, unsigned events)
 {
 	struct client *client = CONTAINER_OF(watch, struct client, watch);
-	char bytes[PEEK_BYTES];
+	char bytes[PEEK_BYTES] NOT_CLEARED;
 	ssize_t size = recv(watch->fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
 
 	if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))

@@ -51,6 +51,7 @@ void front_check_end(void)
 {
 	if (self.is_draining && !clients_are_silent() && !pool_is_waited_for()) {
 		log_counts();
+		peers_tell_peaks();
 		event_stop();
 	}
 }

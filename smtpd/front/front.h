@@ -87,8 +87,13 @@ bool clients_are_silent(void); /* any of them */
 /* ---- peers.c: who counts as one client, and what it may do ---- */
 
 void peers_setup(void);
+
 struct peer *peer_enter(struct client *client);
 void peer_leave(struct peer *peer);
+
+/* Tells anvil of highest counts that it has not heard of; before the end. */
+void peers_tell_peaks(void);
+
 struct net_list net_list_parse(const char *list);
 enum exemption net_list_find(const struct net_list *list, const struct ip_addr *addr);
 

@@ -16,7 +16,7 @@
 #include "proc/service.h"
 #include "smtpd/front/front.h"
 
-enum { RATE_CLIENTS_MAX = 65536 };
+enum { RATE_CLIENTS_MAX = 65536, PEAKS_PAUSE_MS = 250 };
 
 struct net_pattern {
 	struct ip_net net;
@@ -28,8 +28,13 @@ static struct {
 	struct rates rates;
 	struct net_list exceptions;
 	struct ipc_channel anvil;
-	unsigned peaks[RATE_PEAKS]; /* told to anvil, since... */
-	struct clock_mono peaks_end; /* ... and until when */
+	struct peak {
+		unsigned count;
+		char client[RATES_CLIENT_MAX];
+		bool is_news; /* to anvil */
+	} peaks[RATE_PEAKS];
+	struct clock_mono peaks_end; /* then they begin anew */
+	struct event_timer peaks_told;
 } self;
 
 /* What comes behind the first pattern that is no network may need a name or a table: smtpd answers. */
@@ -106,27 +111,58 @@ static bool send_peak(const struct msg_rate_peak *peak)
 	return IPC_SEND(&self.anvil, rate_peak, peak, -1, clock_in_ms(0)) == IPC_OK;
 }
 
-/* Tells anvil of a new highest count. What cannot be told at once is not worth waiting for. */
-static void note_peak(unsigned kind, unsigned count, const struct peer *peer)
+/* Tells anvil. What cannot be told at once is not worth waiting for. */
+static void tell_peak(unsigned kind)
 {
-	struct msg_rate_peak peak = { .kind = kind, .count = count,
-				      .service = span_of(service.name),
-				      .client = span_of(peer->name) };
+	struct peak *peak = &self.peaks[kind];
+	struct msg_rate_peak message = { .kind = kind, .count = peak->count,
+					 .service = span_of(service.name),
+					 .client = span_of(peak->client) };
 
-	if (clock_is_past(self.peaks_end)) {
-		for (size_t i = 0; i < RATE_PEAKS; i++)
-			self.peaks[i] = 0;
-		self.peaks_end = clock_in_ms((int64_t)conf->anvil_status_update_time * 1000);
-	}
-	if (count <= self.peaks[kind])
-		return;
-	self.peaks[kind] = count;
-	if (ipc_is_open(&self.anvil) && send_peak(&peak))
+	peak->is_news = false;
+	if (ipc_is_open(&self.anvil) && send_peak(&message))
 		return;
 	ipc_close(&self.anvil);
 	ipc_attach(&self.anvil, service_connect("anvil", clock_in_ms(0)));
-	if (ipc_is_open(&self.anvil) && !send_peak(&peak))
+	if (ipc_is_open(&self.anvil) && !send_peak(&message))
 		ipc_close(&self.anvil);
+}
+
+void peers_tell_peaks(void)
+{
+	event_cancel(&self.peaks_told);
+	for (unsigned kind = 0; kind < RATE_PEAKS; kind++)
+		if (self.peaks[kind].is_news)
+			tell_peak(kind);
+}
+
+static void on_peaks_due(struct event_timer *timer)
+{
+	(void)timer;
+	peers_tell_peaks();
+}
+
+/*
+ * A busy client makes a new highest count with each connection: anvil hears of
+ * the last one, a few times a second.
+ */
+static void note_peak(unsigned kind, unsigned count, const struct peer *peer)
+{
+	struct peak *peak = &self.peaks[kind];
+
+	if (clock_is_past(self.peaks_end)) {
+		peers_tell_peaks();
+		for (size_t i = 0; i < RATE_PEAKS; i++)
+			self.peaks[i].count = 0;
+		self.peaks_end = clock_in_ms((int64_t)conf->anvil_status_update_time * 1000);
+	}
+	if (count <= peak->count)
+		return;
+	peak->count = count;
+	(void)snprintf(peak->client, sizeof(peak->client), "%s", peer->name);
+	peak->is_news = true;
+	if (!event_is_set(&self.peaks_told))
+		event_at(&self.peaks_told, clock_in_ms(PEAKS_PAUSE_MS), on_peaks_due);
 }
 
 /* ---- limits ---- */

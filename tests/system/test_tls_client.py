@@ -8,7 +8,7 @@ import ssl
 import pytest
 from dnslib import RD
 from sink import CLOSE
-from test_tls_server import memory, processes, secrets
+from test_tls_server import looks_at_memory, memory, processes, secrets
 from tls_util import RETRY, V12, V13, secure_root, server_context, tlsa_host
 
 A, B = "198.51.100.1", "198.51.100.2"
@@ -285,6 +285,7 @@ def test_short_records(mta, dns, make_sink, certs, size):
 # Keys.
 
 
+@looks_at_memory
 def test_no_private_key(mta, make_sink, ca, certs):
     """A worker that has shown the client's certificate holds no byte of its key."""
     sink = make_sink(A, tls=certs["mx"].context(ca.cert))

@@ -93,8 +93,11 @@ def secrets(cert):
     return [n for number in numbers for n in (number, number[::-1])] + [lines[2].encode()]
 
 
-@pytest.mark.skipif("SAN_REPORTS" in os.environ,
-                    reason="the sanitizers map terabytes, and keep what was freed")
+looks_at_memory = pytest.mark.skipif(
+    "SAN_REPORTS" in os.environ, reason="the sanitizers map terabytes, and keep what was freed")
+
+
+@looks_at_memory
 def test_workers_hold_no_key(mta, certs):
     """Nothing of a private key is in the memory of smtpd's templates, workers or fronts, or of
     master, in the middle of sessions; it is in keysign's, so that looking finds it."""

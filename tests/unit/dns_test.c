@@ -2,6 +2,7 @@
 /* DNS packets, resolv.conf, hosts. */
 
 #include "net/dns_filter.h"
+#include "net/dns_memory.h"
 #include "net/dns_wire.h"
 #include "net/resolv_conf.h"
 #include "table/maps.h"
@@ -357,6 +358,74 @@ static void test_filter(void)
 	}
 }
 
+static struct msg_dns_query ask_for(const char *name)
+{
+	return (struct msg_dns_query){ .name = span_of(name), .type = 1, .flags = 2 };
+}
+
+static void test_memory(void)
+{
+	struct msg_dns_query query = ask_for("a.test"), other = ask_for("a.test");
+	struct msg_dns_answer answer = { .ttl_s = 3600, .is_secure = true, .records = SPAN("abc"),
+					 .canonical_name = SPAN("b.test") };
+	struct msg_dns_answer got;
+
+	CHECK(!dns_memory_get(&query, &got));
+	dns_memory_put(&query, &answer);
+	CHECK(dns_memory_get(&query, &got));
+	CHECK_SPAN(got.records, "abc");
+	CHECK_SPAN(got.canonical_name, "b.test");
+	CHECK(got.is_secure && got.ttl_s <= 5);
+	other.type = 28;
+	CHECK(!dns_memory_get(&other, &got));
+	other = ask_for("a.test");
+	other.flags = 0; /* who did not ask for security must not be told of it, nor the other way round */
+	CHECK(!dns_memory_get(&other, &got));
+	answer.records = SPAN("def");
+	dns_memory_put(&query, &answer);
+	CHECK(dns_memory_get(&query, &got));
+	CHECK_SPAN(got.records, "def");
+}
+
+/* What is not kept: failures, what must not be kept, what is too big. */
+static void test_memory_refuses(void)
+{
+	static char big[4096];
+	const struct msg_dns_answer answers[] = {
+		{ .ttl_s = 60, .rcode = 2 },
+		{ .ttl_s = 60, .rcode = 65536 },
+		{ .ttl_s = 0, .records = SPAN("abc") },
+		{ .ttl_s = 60, .records = { big, sizeof(big) } },
+	};
+	struct msg_dns_query query = ask_for("refused.test");
+	struct msg_dns_answer got;
+
+	for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+		dns_memory_put(&query, &answers[i]);
+		CHECK(!dns_memory_get(&query, &got));
+	}
+	dns_memory_put(&query, &(struct msg_dns_answer){ .ttl_s = 60, .rcode = 3 });
+	CHECK(dns_memory_get(&query, &got));
+	CHECK_INT(got.rcode, 3);
+}
+
+/* The oldest makes room. */
+static void test_memory_is_small(void)
+{
+	struct msg_dns_answer answer = { .ttl_s = 60, .records = SPAN("abc") }, got;
+	struct msg_dns_query query;
+	char name[32];
+
+	for (int i = 0; i < 100; i++) {
+		(void)snprintf(name, sizeof(name), "n%d.test", i);
+		query = ask_for(name);
+		dns_memory_put(&query, &answer);
+	}
+	CHECK(dns_memory_get(&query, &got));
+	query = ask_for("n0.test");
+	CHECK(!dns_memory_get(&query, &got));
+}
+
 int main(void)
 {
 	TEST(question);
@@ -372,6 +441,9 @@ int main(void)
 	TEST(reverse_names);
 	TEST(filter_text);
 	TEST(filter);
+	TEST(memory);
+	TEST(memory_refuses);
+	TEST(memory_is_small);
 	buf_done(&packet);
 	return test_end();
 }
