@@ -86,7 +86,7 @@ LIBRARY := $(BUILD)/libpostern.a
 MADE_PAGES := build/man/man5/postconf.5 $(patsubst %,build/%,$(wildcard man/man8/*.8))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/*_test.c))
 
-.PHONY: all bench bench-growth clean unit style fuzz fuzz-replay fuzz-coverage fuzz-sessions \
+.PHONY: all bench bench-budget bench-growth clean unit style fuzz fuzz-replay fuzz-coverage fuzz-sessions \
 	fuzz-merge check check-long fresh conformance attack \
 	probe demo demo-stop install users
 all: $(PROGRAMS) $(MADE_PAGES)
@@ -267,6 +267,10 @@ bench: all
 # What more clients, and a million queued messages, cost: tests/bench/growth.py; N: rounds.
 bench-growth: all
 	tests/bench/run growth '$(or $(N),3)' '$(or $(OUT),build/bench.md)'
+
+# What one message costs, program by program: tests/bench/budget.py; N: messages.
+bench-budget: all
+	tests/bench/run budget '$(or $(N),3000)' '$(or $(OUT),build/bench.md)'
 
 demo:
 	@MAKE='$(MAKE)' PORT='$(PORT)' build-aux/demo start
