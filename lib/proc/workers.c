@@ -28,7 +28,12 @@
 #include "base/mem.h"
 #include "conf/conf.h"
 
-enum { UNLIMITED_WORKERS = 5000, CRASH_PAUSE_MS = 1000, FORK_PAUSE_MAX_S = 3600 };
+enum {
+	UNLIMITED_WORKERS = 5000,
+	CRASH_PAUSE_MS = 1000,
+	FORK_PAUSE_MAX_S = 3600,
+	WATCHDOG_STEPS = 16, /* in daemon_timeout */
+};
 
 struct slot {
 	_Atomic pid_t pid; /* 0: free; -1: being forked */
@@ -61,6 +66,7 @@ static struct {
 static struct {
 	struct slot *slot;
 	bool must_end;
+	struct clock_mono rearm; /* the watchdog, when it is put off again; long ago: it is not set */
 } worker;
 
 static void watch_listeners(void);
@@ -76,14 +82,21 @@ bool service_is_draining(void)
 	return scoreboard != NULL && atomic_load(&scoreboard->is_draining);
 }
 
+/* Every command of a client puts the watchdog off; a system call for it is made now and then. */
 void service_busy(void)
 {
+	int64_t timeout_ms = (int64_t)conf->daemon_timeout * 1000;
+
+	if (!clock_is_past(worker.rearm))
+		return;
 	(void)alarm((unsigned)conf->daemon_timeout);
+	worker.rearm = clock_in_ms(timeout_ms / WATCHDOG_STEPS);
 }
 
 void service_idle(void)
 {
 	(void)alarm(0);
+	worker.rearm = (struct clock_mono){ 0 };
 }
 
 bool service_wait(int fd, struct clock_mono deadline)
