@@ -9,10 +9,10 @@ Each scenario runs twice: as it is, for the context switches, which /proc counts
 and, with a tenth of the messages, under strace, for calls, forks and bytes (read, write and their
 kin, sockets included).  Frame and cgroups are those of compare.py.
 """
-import argparse, collections, os, re, shutil, signal, subprocess, sys, tempfile
+import collections, os, re, signal, subprocess, sys
 
-import compare
-from compare import Postern, Sink, Up, drained, note, source, until
+import alone
+from compare import Sink, Up, drained, note, source, until
 
 MODES = {"S1a": "discard", "S2a": "maildir", "S3": "relay"}
 IN = {"read", "readv", "pread64", "recvfrom", "recvmsg", "recvmmsg"}
@@ -115,51 +115,30 @@ def table(scenario, messages, switched, traced_messages, sums):
     return "\n".join(out)
 
 
+def budget(d, scenario, messages, path):
+    """The table of one scenario."""
+    few = max(messages // 10, 1)
+    sink = Sink(d.box) if MODES[scenario] == "relay" else None
+    try:
+        with Up(d, mode=MODES[scenario]):
+            load(d, 500)
+            switched = count_switches(d, messages)
+            sums = trace(d, few, path)
+    finally:
+        if sink:
+            sink.close()
+    note(scenario, "done")
+    return table(scenario, messages, switched, few, sums)
+
+
 def main():
-    ap = argparse.ArgumentParser()
+    ap = alone.parser()
     ap.add_argument("--scenarios", default="S1a,S2a,S3")
     ap.add_argument("--messages", type=int, default=3000)
-    ap.add_argument("--md", default="")
-    ap.add_argument("--start", required=True)
-    ap.add_argument("--daemons", required=True)
-    ap.add_argument("--tools", required=True)
-    ap.add_argument("--work", default="")
     a = ap.parse_args()
-    if os.geteuid():
-        compare.die("must run as root")
-    os.umask(0o022)
-    a.work = a.work or tempfile.mkdtemp(prefix="mailbench-")
-    os.makedirs(a.work, exist_ok=True)
-    os.chmod(a.work, 0o755)
-    box = compare.Box(a.work)
-    blocks = []
-    try:
-        box.syslog_sink()
-        box.dns(compare.DNS_BASE)
-        # Workers that live on: what one did is still there to be read at the end.
-        d = Postern("postern", box, {"start": a.start, "daemons": a.daemons, "tools": a.tools,
-                                     "main.max_use": "100000"})
-        for scenario in a.scenarios.split(","):
-            mode, sink = MODES[scenario], None
-            if mode == "relay":
-                sink = Sink(box)
-            with Up(d, mode=mode):
-                load(d, 500)
-                switched = count_switches(d, a.messages)
-                few = max(a.messages // 10, 1)
-                sums = trace(d, few, os.path.join(a.work, "trace"))
-            if sink:
-                sink.close()
-            blocks.append(table(scenario, a.messages, switched, few, sums))
-            note(scenario, "done")
-        print("\n".join(blocks))
-        if a.md:
-            with open(a.md, "a") as f:
-                f.write("\n".join(blocks) + "\n")
-    finally:
-        os.chdir("/")
-        box.close()
-        shutil.rmtree(a.work, ignore_errors=True)
+    # Workers that live on: what one did is still there to be read at the end.
+    alone.run(a, lambda d: [budget(d, s, a.messages, os.path.join(a.work, "trace"))
+                            for s in a.scenarios.split(",")], max_use="100000")
 
 
 if __name__ == "__main__":

@@ -12,10 +12,11 @@ server itself deferred), and as many that are due; how long until the banner aft
 the first message costs in time, how much memory the queue manager takes, and what messages cost
 beside them.  Frame, cgroups and meters are those of compare.py.
 """
-import argparse, json, os, re, shutil, statistics, subprocess, sys, tempfile, time
+import json, os, re, statistics, subprocess, sys, time
 
+import alone
 import compare
-from compare import Meter, Postern, RCPT, Sink, Up, Client, note, source, text, until
+from compare import Meter, RCPT, Sink, Up, Client, note, source, text, until
 
 KEYS = ("msg/s", "cpu_s/1000", "pss_MB", "procs", "other_cpu_%")
 
@@ -201,59 +202,39 @@ def numbers(value):
     return [int(n) for n in value.split(",") if n]
 
 
+def measure(d, a):
+    """All tables; also into the files that were asked for."""
+    results = {"clients": with_clients(d, a.clients, a.messages, a.rounds), "not due": {}, "due": {}}
+    content = sample_file(d) if a.queued else b""
+    for n in a.queued:
+        results["not due"][n] = not_due(d, content, n, a.messages)
+        note("%d not due: %s" % (n, results["not due"][n]))
+        results["due"][n] = is_due(d, content, n)
+        note("%d due: %s" % (n, results["due"][n]))
+    if a.json:
+        with open(a.json, "w") as f:
+            json.dump(results, f, indent=1)
+    if a.plot:
+        plot(a.plot, results["clients"], results["not due"])
+    return [
+        table("Clients at once, to discard", "clients", results["clients"], KEYS),
+        table("Messages that wait in the queue and are not due", "messages",
+              results["not due"], ("banner_s", "first_s", "idle_s", "qmgr_MB", "list_s") + KEYS),
+        table("Messages in the queue that are due at the start, to a relay host", "messages",
+              results["due"], ("banner_s", "first_s", "relayed/s", "qmgr_MB")),
+    ]
+
+
 def main():
-    ap = argparse.ArgumentParser()
+    ap = alone.parser()
     ap.add_argument("--clients", type=numbers, default=[1, 10, 100, 1000])
     ap.add_argument("--queued", type=numbers, default=[1000, 10000, 100000, 1000000])
     ap.add_argument("--messages", type=int, default=5000)
     ap.add_argument("--rounds", type=int, default=3)
     ap.add_argument("--json", default="")
-    ap.add_argument("--md", default="")
     ap.add_argument("--plot", default="")
-    ap.add_argument("--start", required=True)
-    ap.add_argument("--daemons", required=True)
-    ap.add_argument("--tools", required=True)
-    ap.add_argument("--work", default="")
     a = ap.parse_args()
-    if os.geteuid():
-        compare.die("must run as root")
-    os.umask(0o022)
-    a.work = a.work or tempfile.mkdtemp(prefix="mailbench-")
-    os.makedirs(a.work, exist_ok=True)
-    os.chmod(a.work, 0o755)
-    box = compare.Box(a.work)
-    results = {"clients": {}, "not due": {}, "due": {}}
-    try:
-        box.syslog_sink()
-        box.dns(compare.DNS_BASE)
-        d = Postern("postern", box, {"start": a.start, "daemons": a.daemons, "tools": a.tools})
-        results["clients"] = with_clients(d, a.clients, a.messages, a.rounds)
-        content = sample_file(d) if a.queued else b""
-        for n in a.queued:
-            results["not due"][n] = not_due(d, content, n, a.messages)
-            note("%d not due: %s" % (n, results["not due"][n]))
-            results["due"][n] = is_due(d, content, n)
-            note("%d due: %s" % (n, results["due"][n]))
-        blocks = [
-            table("Clients at once, to discard", "clients", results["clients"], KEYS),
-            table("Messages that wait in the queue and are not due", "messages",
-                  results["not due"], ("banner_s", "first_s", "idle_s", "qmgr_MB", "list_s") + KEYS),
-            table("Messages in the queue that are due at the start, to a relay host", "messages",
-                  results["due"], ("banner_s", "first_s", "relayed/s", "qmgr_MB")),
-        ]
-        print("\n".join(blocks))
-        if a.md:
-            with open(a.md, "a") as f:
-                f.write("\n".join(blocks) + "\n")
-        if a.json:
-            with open(a.json, "w") as f:
-                json.dump(results, f, indent=1)
-        if a.plot:
-            plot(a.plot, results["clients"], results["not due"])
-    finally:
-        os.chdir("/")
-        box.close()
-        shutil.rmtree(a.work, ignore_errors=True)
+    alone.run(a, lambda d: measure(d, a))
 
 
 if __name__ == "__main__":
