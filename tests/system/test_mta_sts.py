@@ -16,7 +16,7 @@ A, B = "198.51.100.1", "198.51.100.2"
 GOOD = ("enforce", "testing", "nothing", "second", "mxnot", "wild", "one", "explicit", "expire",
         "change", "change2", "vanish", "restart", "keep", "dane", "half", "lame", "damaged", "record1",
         "record2", "type", "xn--bcher-kva", "none", "refresh", "site", "unusable",
-        "table")
+        "table", "herd")
 """Domains whose web server is in order."""
 
 SYNTAX = {
@@ -393,6 +393,15 @@ def test_damaged_cache(mta, web, make_sink, how):
         path.rmdir()
         refused_plain(mta, make_sink, "damaged.test")
     assert b"mode: enforce" in path.read_bytes()
+
+
+def test_many_at_once(mta, web, make_sink):
+    """Many ask for the policy of one domain, and it is fetched once."""
+    make_sink(A)
+    qids = [mta.inject("x@herd.test", sender="bob@example.test") for _ in range(12)]
+    for qid in qids:
+        deferred(mta.wait_delivery(qid), "4.7.4")
+    assert web.hits("mta-sts.herd.test") == 1
 
 
 def test_refresh(mta, web, make_sink):
