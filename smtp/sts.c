@@ -30,7 +30,7 @@ static void take_answer(struct arena *arena, const struct msg_sts_answer *answer
 			  sts_policy_parse(arena_span(arena, answer->text), &ret->policy, &reason);
 }
 
-static bool ask(struct arena *arena, struct sts *sts)
+static bool exchange(struct arena *arena, struct sts *sts)
 {
 	struct msg_sts_query query = { .domain = sts->domain };
 	struct msg_sts_answer answer;
@@ -48,6 +48,14 @@ static bool ask(struct arena *arena, struct sts *sts)
 		take_answer(arena, &answer, sts);
 	ipc_close(&channel);
 	return is_answered;
+}
+
+/* Twice: policyfetch may have begun a new generation in between. */
+static bool ask(struct arena *arena, struct sts *sts)
+{
+	struct clock_mono patience = clock_in_ms(STS_QUERY_MS);
+
+	return exchange(arena, sts) || (!clock_is_past(patience) && exchange(arena, sts));
 }
 
 /* RFC 8461 3.4: the domain whose MX records are followed; an address has no policy. */
