@@ -24,6 +24,7 @@ static const struct {
 	{ "PIPELINING", FEATURE_PIPELINING }, { "8BITMIME", FEATURE_8BITMIME },
 	{ "DSN", FEATURE_DSN },		      { "SMTPUTF8", FEATURE_SMTPUTF8 },
 	{ "SIZE", FEATURE_SIZE },	      { "STARTTLS", FEATURE_STARTTLS },
+	{ "REQUIRETLS", FEATURE_REQUIRETLS },
 };
 
 static const struct {
@@ -210,6 +211,11 @@ static enum start go_without(struct session *session, struct transfer *transfer,
 {
 	if (policy->level < LEVEL_ENCRYPT)
 		return START_WELL;
+	if ((session->features & FEATURE_STARTTLS) == 0 &&
+	    transfer->requiretls >= REQUIRETLS_ENCRYPTED) {
+		fail_requiretls(transfer, session, "TLS");
+		return START_FAILED;
+	}
 	if ((session->features & FEATURE_STARTTLS) == 0)
 		why_set(&transfer->why, "4.7.4",
 			"TLS is required, but was not offered by host %s", session->name);
@@ -346,6 +352,7 @@ enum start session_start(struct session *session, struct transfer *transfer,
 	session->is_verified = false;
 	session->tls = NULL;
 	session->may_be_reused = policy->may_reuse;
+	session->is_tls_optional = transfer->is_tls_optional;
 	buf_init(&session->tls_key, 4096);
 	session->uses = 0;
 	session->opened = clock_mono_now();

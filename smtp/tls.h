@@ -58,6 +58,36 @@ MUST_USE bool policy_make(struct transfer *transfer, const struct target *target
  */
 MUST_USE bool policy_find(const struct target *target, struct buf *ret_text);
 
+/* The name in A-labels; as it is when that cannot be. In the arena, with a NUL behind. */
+struct span policy_ascii_name(struct arena *arena, struct span name);
+
+/* ---- requiretls.c ---- */
+
+/* In prepare(). */
+void requiretls_prepare(void);
+
+/*
+ * Sets transfer->requiretls and is_tls_optional for this target, by the message and the
+ * configuration. False: the policy cannot be known, transfer->why says why.
+ */
+MUST_USE bool requiretls_find(struct transfer *transfer, const struct target *target);
+
+/* Raises or lowers the level to what the message asks for; before TLSA records are looked up. */
+void requiretls_adjust(const struct transfer *transfer, struct policy *policy);
+
+/* Whether the message may go where this is the policy. False: transfer->why says why not. */
+MUST_USE bool requiretls_permits(struct transfer *transfer, const struct host *host,
+				 const struct policy *policy);
+
+/* Whether an open session is good enough for the message. */
+bool requiretls_fits(const struct session *session, const struct transfer *transfer);
+
+/* Whether MAIL has the parameter. */
+bool requiretls_is_said(const struct session *session, const struct transfer *transfer);
+
+/* 5.7.30 in transfer->why, unless a host before this one may do better another time. */
+void requiretls_refuse(struct transfer *transfer, const char *format, ...) PRINTF_LIKE(2, 3);
+
 /* ---- dane.c ---- */
 
 /* Adds TLSA records to a policy of level dane or dane-only, or lowers it. False: as above. */

@@ -129,7 +129,7 @@ static bool fail_lookup(struct transfer *transfer, struct maps *maps)
 
 /* ---- names in certificates ---- */
 
-static struct span to_ascii(struct arena *arena, struct span name)
+struct span policy_ascii_name(struct arena *arena, struct span name)
 {
 	struct buf ascii = BUF_INIT(DOMAIN_NAME_MAX + 1);
 	struct span made = name;
@@ -151,7 +151,7 @@ static struct span expand(struct arena *arena, struct span word, const struct ta
 	if (span_is_nocase(word, "hostname"))
 		made = host != NULL ? host->name : span_of(conf->myhostname);
 	else if (has_dot || span_is_nocase(word, "nexthop"))
-		made = to_ascii(arena, target->host);
+		made = policy_ascii_name(arena, target->host);
 	if (has_dot) {
 		(void)buf_printf(&dotted, ".%.*s", SPAN_ARG(made));
 		made = buf_span(&dotted);
@@ -366,6 +366,7 @@ static bool complete(struct transfer *transfer, const struct target *target,
 {
 	struct arena *arena = &transfer->delivery->arena;
 
+	requiretls_adjust(transfer, policy);
 	/* Who hears what goes through a socket of this machine can hear it anyway. */
 	if (host == NULL && policy->level == LEVEL_MAY)
 		policy->level = LEVEL_NONE;
@@ -379,6 +380,8 @@ static bool complete(struct transfer *transfer, const struct target *target,
 	if ((policy->level == LEVEL_DANE || policy->level == LEVEL_DANE_ONLY) &&
 	    !dane_apply(transfer, target, host, policy))
 		return false;
+	/* Without TLSA records less is left of level dane. */
+	requiretls_adjust(transfer, policy);
 	set_limits(arena, policy);
 	return check_limits(transfer, target, policy);
 }
