@@ -79,6 +79,7 @@ LIBS_postalias := $(LIBS_TABLES)
 LIBS_keysign := $(LIBS_TABLES)
 LIBS_verify := $(LIBS_TABLES)
 LIBS_dns := -lcares
+LIBS_policyfetch := -lcurl
 LIBS_postconf := $(LIBS_TABLES)
 
 PROGRAMS := $(addprefix $(BUILD)/bin/,$(DAEMONS) $(COMMANDS))

@@ -51,6 +51,16 @@ struct tls_files *tls_files_open(const char *ca_file, const char *ca_path, bool 
 void tls_files_close(struct tls_files *files);
 
 /*
+ * The authorities that vouch for names on the web and, with MTA-STS, for MX hosts: as above, but the
+ * system's where neither file nor directory is given.
+ */
+struct tls_files *tls_files_open_web(const char *ca_file, const char *ca_path, bool with_default,
+				     struct buf *ret_error);
+
+/* Appends all authorities in PEM. False: there is none, or they do not fit. */
+MUST_USE bool tls_files_pem(const struct tls_files *files, struct buf *out);
+
+/*
  * The certificates of one more file are trusted without a chain above them, whether they are an
  * authority's root or not (smtp_tls_trust_anchor_file). Errors as above.
  */
