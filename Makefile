@@ -80,6 +80,7 @@ LIBS_keysign := $(LIBS_TABLES)
 LIBS_verify := $(LIBS_TABLES)
 LIBS_dns := -lcares
 LIBS_policyfetch := -lcurl
+LIBS_tlsrpt := -lz
 LIBS_postconf := $(LIBS_TABLES)
 
 PROGRAMS := $(addprefix $(BUILD)/bin/,$(DAEMONS) $(COMMANDS))
