@@ -152,13 +152,15 @@ static bool matches_any(struct span name, const struct span *patterns, size_t co
 	return false;
 }
 
-bool tls_peer_matches(const struct tls *tls, const struct span *patterns, size_t count,
-		      bool is_wide)
+/* *ret_has_names: there are DNS names, of which one, or none, matches. */
+static bool matches_dns(const struct tls *tls, const struct span *patterns, size_t count,
+			bool is_wide, bool *ret_has_names)
 {
 	X509 *certificate = SSL_get0_peer_certificate(tls->ssl);
 	GENERAL_NAMES *names;
-	bool has_names = false, is_match = false;
+	bool is_match = false;
 
+	*ret_has_names = false;
 	if (certificate == NULL)
 		return false;
 	names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
@@ -167,7 +169,7 @@ bool tls_peer_matches(const struct tls *tls, const struct span *patterns, size_t
 
 		if (name->type != GEN_DNS)
 			continue;
-		has_names = true;
+		*ret_has_names = true;
 		is_match |= matches_any((struct span){
 						(const char *)ASN1_STRING_get0_data(name->d.dNSName),
 						(size_t)ASN1_STRING_length(name->d.dNSName) },
@@ -175,8 +177,24 @@ bool tls_peer_matches(const struct tls *tls, const struct span *patterns, size_t
 	}
 	GENERAL_NAMES_free(names);
 	ERR_clear_error();
-	return has_names ? is_match
-			 : matches_any(span_of(tls->info.subject), patterns, count, is_wide);
+	return is_match;
+}
+
+bool tls_peer_matches(const struct tls *tls, const struct span *patterns, size_t count,
+		      bool is_wide)
+{
+	bool has_names, is_match = matches_dns(tls, patterns, count, is_wide, &has_names);
+
+	if (has_names || !tls->info.has_peer)
+		return is_match;
+	return matches_any(span_of(tls->info.subject), patterns, count, is_wide);
+}
+
+bool tls_peer_is(const struct tls *tls, struct span host)
+{
+	bool has_names;
+
+	return host.n > 0 && host.p[0] != '.' && matches_dns(tls, &host, 1, false, &has_names);
 }
 
 /* ---- in words ---- */

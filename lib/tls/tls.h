@@ -125,6 +125,7 @@ struct tls_options {
 	/* client */
 	const char *server_name;         /* sent as SNI; NULL: none */
 	const struct tls_limits *limits; /* instead of the context's, by policy; NULL: those */
+	const struct tls_files *files;   /* authorities in place of the context's; NULL: those */
 	const char *dane_name;           /* RFC 7672: the TLSA base domain, with `dane`; or NULL */
 	const char *dane_domain;         /* another name that a DANE-TA certificate may have; or NULL */
 	const struct tls_dane *dane;
@@ -186,6 +187,12 @@ bool tls_name_matches(struct span name, struct span pattern, bool is_wide);
  */
 bool tls_peer_matches(const struct tls *tls, const struct span *patterns, size_t count,
 		      bool is_wide);
+
+/*
+ * Whether one of the certificate's DNS names is `host`; "*." stands for one label, and a common name
+ * for nothing (RFC 6125, as RFC 8461 4.2 wants it).
+ */
+bool tls_peer_is(const struct tls *tls, struct span host);
 
 /*
  * The session for the next connection to the same place: appended to *out. False: none (yet). In TLS 1.3
