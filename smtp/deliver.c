@@ -160,8 +160,11 @@ static void try_hosts(struct transfer *transfer, const struct target *target,
 		addresses++;
 		if (ip_equal(&host->addr, tried))
 			continue;
-		if (!policy_make(transfer, target, host, &policy) ||
-		    !requiretls_permits(transfer, host, &policy))
+		if (!policy_make(transfer, target, host, &policy)) {
+			report_host(host, &policy);
+			continue;
+		}
+		if (!requiretls_permits(transfer, host, &policy))
 			continue;
 		fd = connect_host(host, &transfer->why);
 		if (fd < 0)

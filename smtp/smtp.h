@@ -17,6 +17,7 @@
  *     requiretls.c   messages that ask for more TLS, or for less
  *     dane.c         TLSA records
  *     sts.c          MTA-STS
+ *     report.c       how sessions went, for tlsrpt
  *     tls.c          handshakes, and what is logged of them
  *     pix.c          workarounds for a firewall
  *     chat.c         commands out, replies in
@@ -212,6 +213,7 @@ struct session {
 	struct sasl_mechanisms auth_offer; /* what of it we may use */
 	bool is_logged_in;
 	unsigned port;       /* 0: a UNIX socket */
+	char helo[256];      /* as the server calls itself, printable; or "" */
 	char host[256];      /* host name */
 	char name[320];      /* "host[192.0.2.1]" */
 	char relay[336];     /* "host[192.0.2.1]:25" */

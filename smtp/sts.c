@@ -148,6 +148,8 @@ bool sts_apply(struct transfer *transfer, const struct target *target, const str
 	is_enforced = sts->policy.mode == STS_MODE_ENFORCE;
 	if (!sts_policy_allows(&sts->policy, host->asked)) {
 		sts_note(policy, log_clean(host->name), "no such MX host in the policy");
+		policy->report.failure = TLSRPT_VALIDATION_FAILURE;
+		policy->report.reason = "no such MX host in the policy";
 		if (is_enforced)
 			why_set(&transfer->why, "4.7.5",
 				"MX host %.*s is not allowed by the MTA-STS policy of %.*s",

@@ -9,8 +9,11 @@
  */
 
 #include "mail/sts.h"
+#include "mail/tlsrpt.h"
 #include "smtp.h"
 #include "tls/tls.h"
+
+struct dns_result;
 
 /* What MTA-STS says of a domain; in the arena of the delivery, as are its texts. */
 struct sts {
@@ -34,6 +37,16 @@ enum level {
 	LEVEL_SECURE,
 };
 
+/* What a report says of a policy (report.c). */
+struct report_policy {
+	struct span domain;            /* the next hop; empty: nothing is noted */
+	enum tlsrpt_policy_type type;  /* 0: not known yet */
+	struct span policy_domain;
+	struct span strings, mx_patterns; /* lines */
+	enum tlsrpt_failure failure;   /* of the policy itself, whatever becomes of the session */
+	const char *reason;
+};
+
 /* In the arena of the delivery, as are its texts. */
 struct policy {
 	enum level level;
@@ -48,6 +61,7 @@ struct policy {
 	size_t dane_count;
 	const struct sts *sts;   /* MTA-STS, in mode testing or enforce; NULL: none that counts here */
 	bool is_sts;             /* the level is that of the MTA-STS policy */
+	struct report_policy report;
 	struct span sts_host;    /* the MX host by its own name, which its certificate must have */
 };
 
@@ -139,6 +153,27 @@ void sts_explain(struct transfer *transfer, const struct policy *policy);
 
 /* Appends what tells one policy from another. False: as above. */
 MUST_USE bool sts_describe(struct transfer *transfer, const struct target *target, struct buf *out);
+
+/* ---- report.c ---- */
+
+/* From dane.c: the TLSA records of `base`, usable or not, are the policy. */
+void report_dane(struct arena *arena, struct span base, const struct dns_result *result,
+		 struct policy *policy);
+
+/* The policy itself is in trouble; of type and domain as given where nothing is known of it. */
+void report_policy_failure(struct policy *policy, enum tlsrpt_policy_type type, struct span domain,
+		    enum tlsrpt_failure failure, const char *reason);
+
+/* Completes policy->report when the policy is known, or could not be made. */
+void report_policy(struct transfer *transfer, const struct target *target, struct policy *policy);
+
+/* A session that came to nothing, or a host that cannot even be tried by its policy. */
+void report_session(const struct session *session, const struct policy *policy,
+		    enum tlsrpt_failure failure, const char *reason);
+void report_host(const struct host *host, const struct policy *policy);
+
+/* A handshake that was finished. `is_match`: the server is who the policy says. */
+void report_handshake(const struct session *session, const struct policy *policy, bool is_match);
 
 /* ---- tls.c ---- */
 

@@ -419,6 +419,7 @@ bool policy_make(struct transfer *transfer, const struct target *target, const s
 	is_good = find_what_is_said(transfer, target, host, ret, &names, &is_said) &&
 		  complete(transfer, target, host,
 			   arena_span(&transfer->delivery->arena, buf_span(&names)), is_said, ret);
+	report_policy(transfer, target, ret);
 	buf_done(&names);
 	if (!is_good)
 		log_warn("TLS policy lookup for %s/%s: %s", log_clean(target->text),

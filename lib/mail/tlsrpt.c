@@ -48,8 +48,10 @@ const char *tlsrpt_failure_name(uint32_t failure)
 
 bool tlsrpt_record_counts(struct span record)
 {
-	return span_starts(record, SPAN("v=TLSRPTv1;")) || span_starts(record, SPAN("v=TLSRPTv1 ")) ||
-	       span_starts(record, SPAN("v=TLSRPTv1\t"));
+	struct span version, rest;
+
+	return span_cut(record, ';', &version, &rest) &&
+	       span_is(span_trim_right(version), "v=TLSRPTv1");
 }
 
 static bool is_field_name(struct span name)
@@ -74,12 +76,10 @@ static bool is_field_value(struct span value)
 bool tlsrpt_record_parse(struct span record, struct span *ret_uris)
 {
 	struct span rest = record, uris = { NULL, 0 }, field, name, value;
-	size_t at;
 
-	if (!tlsrpt_record_counts(record) || record.n > TLSRPT_RECORD_MAX ||
-	    !span_chr(rest, ';', &at) || span_trim_right(span_first(rest, at)).n != 11)
+	if (!tlsrpt_record_counts(record) || record.n > TLSRPT_RECORD_MAX)
 		return false;
-	rest = span_from(rest, at + 1);
+	(void)span_cut(rest, ';', &field, &rest);
 	while (span_trim(rest).n > 0) {
 		bool has_more = span_cut(rest, ';', &field, &rest);
 
