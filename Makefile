@@ -118,6 +118,9 @@ $(foreach p,$(DAEMONS) $(COMMANDS),$(eval $(call program_rule,$(p))))
 extra_cleanup_test := $(filter-out cleanup/cleanup.c,$(wildcard cleanup/*.c))
 extra_cleanup_fuzz := $(extra_cleanup_test)
 extra_log_record_fuzz := services/postlogd/record.c
+extra_tlsrpt_fuzz := services/tlsrpt/sums.c
+extra_tlsrpt_test := services/tlsrpt/sums.c
+extra_sts_cache_test := services/policyfetch/sts_cache.c
 extra_smtp_test := $(filter-out smtp/smtp.c,$(wildcard smtp/*.c))
 
 .SECONDEXPANSION:

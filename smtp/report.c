@@ -107,6 +107,9 @@ void report_policy(struct transfer *transfer, const struct target *target, struc
 		return;
 	if (policy->sts != NULL) {
 		describe_sts(policy->sts, arena, report);
+	} else if (policy->is_sts) {
+		report->type = TLSRPT_STS;
+		report->policy_domain = policy_ascii_name(arena, policy->sts_domain);
 	} else if (sts != NULL && !sts->has_policy && failure_of_fetch(sts) != TLSRPT_SUCCESS) {
 		report->type = TLSRPT_STS;
 		report->policy_domain = sts->domain;
@@ -253,7 +256,7 @@ void report_handshake(const struct session *session, const struct policy *policy
 	if (info->was_resumed && conf->smtp_tlsrpt_skip_reused_handshakes)
 		return;
 	/* In mode testing the session goes on, but it is no success. */
-	if (policy->report.type == TLSRPT_STS && policy->sts != NULL)
+	if (policy->report.type == TLSRPT_STS && (policy->sts != NULL || policy->is_sts))
 		is_good = info->is_trusted && tls_peer_is(session->tls, policy->sts_host);
 	if (is_good)
 		report_session(session, policy, TLSRPT_SUCCESS, "");

@@ -113,7 +113,13 @@ void sts_explain(struct transfer *transfer, const struct policy *policy)
 {
 	if (policy->is_sts)
 		(void)buf_printf(&transfer->why.reason, " (MTA-STS policy of %.*s)",
-				 SPAN_ARG(policy->sts->domain));
+				 SPAN_ARG(policy->sts_domain));
+}
+
+void sts_refuse(struct transfer *transfer, const struct policy *policy, const struct host *host)
+{
+	why_set(&transfer->why, "4.7.5", "MX host %.*s is not allowed by the MTA-STS policy of %.*s",
+		SPAN_ARG(host->name), SPAN_ARG(policy->sts_domain));
 }
 
 /* RFC 8461 4.2, RFC 6125: WebPKI, the name of the MX host, TLS 1.2 or newer, and SNI. */
@@ -145,15 +151,14 @@ bool sts_apply(struct transfer *transfer, const struct target *target, const str
 		return true;
 	policy->sts = sts;
 	policy->sts_host = host->asked;
+	policy->sts_domain = sts->domain;
 	is_enforced = sts->policy.mode == STS_MODE_ENFORCE;
 	if (!sts_policy_allows(&sts->policy, host->asked)) {
-		sts_note(policy, log_clean(host->name), "no such MX host in the policy");
+		sts_note(policy, log_clean(host->name), STS_NO_SUCH_HOST);
 		policy->report.failure = TLSRPT_VALIDATION_FAILURE;
-		policy->report.reason = "no such MX host in the policy";
+		policy->report.reason = STS_NO_SUCH_HOST;
 		if (is_enforced)
-			why_set(&transfer->why, "4.7.5",
-				"MX host %.*s is not allowed by the MTA-STS policy of %.*s",
-				SPAN_ARG(host->name), SPAN_ARG(sts->domain));
+			sts_refuse(transfer, policy, host);
 		return !is_enforced;
 	}
 	/* Behind forged MX records DANE still says that this is the host of that name. */

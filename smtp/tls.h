@@ -60,7 +60,8 @@ struct policy {
 	const struct tls_dane *dane;
 	size_t dane_count;
 	const struct sts *sts;   /* MTA-STS, in mode testing or enforce; NULL: none that counts here */
-	bool is_sts;             /* the level is that of the MTA-STS policy */
+	bool is_sts;             /* the level is that of an MTA-STS policy, ours or a table's, */
+	struct span sts_domain;  /* which is of that domain */
 	struct report_policy report;
 	struct span sts_host;    /* the MX host by its own name, which its certificate must have */
 };
@@ -128,6 +129,8 @@ MUST_USE bool dane_apply(struct transfer *transfer, const struct target *target,
 
 /* ---- sts.c ---- */
 
+#define STS_NO_SUCH_HOST "no such MX host in the policy"
+
 /*
  * What policyfetch says of the target's domain, asked once a transfer. *ret is NULL where MTA-STS is not
  * wanted or cannot be: no MX records are followed. False: it cannot be asked, transfer->why is set.
@@ -147,6 +150,9 @@ MUST_USE bool sts_apply(struct transfer *transfer, const struct target *target,
  * would do so. All such decisions come by here.
  */
 void sts_note(const struct policy *policy, const char *relay, const char *what);
+
+/* Sets transfer->why for a host that is none of those that an MTA-STS policy allows. */
+void sts_refuse(struct transfer *transfer, const struct policy *policy, const struct host *host);
 
 /* Adds to transfer->why, where the policy is one of MTA-STS, whose it is. */
 void sts_explain(struct transfer *transfer, const struct policy *policy);
