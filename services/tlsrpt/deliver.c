@@ -237,7 +237,7 @@ static enum deliver_result deliver_by_record(struct report *report, struct span 
 	return result;
 }
 
-enum deliver_result deliver_file(const char *name, struct buf *out)
+static enum deliver_result report_file(const char *name, struct buf *out)
 {
 	struct buf wire = BUF_INIT(STORE_BYTES_MAX), question = BUF_INIT(512);
 	struct dns_result dns = { 0 };
@@ -265,5 +265,21 @@ enum deliver_result deliver_file(const char *name, struct buf *out)
 	dns_result_done(&dns);
 	buf_done(&question);
 	buf_done(&wire);
+	return result;
+}
+
+enum deliver_result deliver_file(const char *name, struct buf *out)
+{
+	enum deliver_result result;
+
+	switch (store_claim(name)) {
+	case STORE_GONE: return DELIVER_DONE;
+	case STORE_BUSY: return DELIVER_LATER;
+	case STORE_MINE: break;
+	}
+	result = report_file(name, out);
+	/* Here, not by the parent, which may be gone: nobody gets it twice. */
+	if (result == DELIVER_DONE)
+		store_remove(name);
 	return result;
 }

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -89,6 +90,16 @@ bool store_read(const char *name, struct buf *wire, struct msg_tlsrpt_period *re
 		log_warn("the TLS results in %s cannot be read, or are damaged",
 			 log_clean_str(name));
 	return is_good;
+}
+
+enum store_claim store_claim(const char *name)
+{
+	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0)
+		return errno == ENOENT ? STORE_GONE : STORE_BUSY;
+	/* Until this process ends. */
+	return flock(fd, LOCK_EX | LOCK_NB) == 0 ? STORE_MINE : STORE_BUSY;
 }
 
 void store_remove(const char *name)

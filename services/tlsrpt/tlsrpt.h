@@ -79,6 +79,13 @@ MUST_USE bool store_read(const char *name, struct buf *wire, struct msg_tlsrpt_p
 			 struct sums *ret);
 void store_remove(const char *name);
 
+/*
+ * Takes a file for this process until it ends: of two children that report the same, of this generation of
+ * the service and the one before, one does it.
+ */
+enum store_claim { STORE_MINE, STORE_BUSY, STORE_GONE };
+MUST_USE enum store_claim store_claim(const char *name);
+
 /* The names of all, each with a NUL behind. */
 void store_list(struct buf *ret_names);
 
@@ -99,7 +106,7 @@ void outbox_unwatch(void *context);
 
 enum deliver_result { DELIVER_DONE, DELIVER_LATER };
 
-/* In a child: reports that file. Lines about it, for people, are appended to *out. */
+/* In a child: reports that file, which is gone when that is done. Lines about it are appended to *out. */
 enum deliver_result deliver_file(const char *name, struct buf *out);
 
 /* ---- compose.c ---- */
