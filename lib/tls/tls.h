@@ -113,6 +113,12 @@ void tls_context_free(struct tls_context *context);
 enum { TLS_TICKET_BYTES = 16 + 32 + 32, TLS_TICKETS_MAX = 4 };
 void tls_context_set_tickets(struct tls_context *context, struct span keys);
 
+/*
+ * Server, in a template whose workers will use the context: shakes hands with itself, so that they share
+ * what OpenSSL makes at the first time. The keys must be reachable. Whether it works is for workers to see.
+ */
+void tls_context_warm(struct tls_context *context);
+
 /* ---- sessions ---- */
 
 /* One TLSA record (RFC 6698) for a client. */
