@@ -81,6 +81,7 @@ LIBS_verify := $(LIBS_TABLES)
 LIBS_dns := -lcares
 LIBS_policyfetch := -lcurl
 LIBS_https_test := -lcurl
+LIBS_tlsrpt := -lz
 LIBS_postconf := $(LIBS_TABLES)
 
 PROGRAMS := $(addprefix $(BUILD)/bin/,$(DAEMONS) $(COMMANDS))
@@ -119,6 +120,8 @@ extra_cleanup_test := $(filter-out cleanup/cleanup.c,$(wildcard cleanup/*.c))
 extra_cleanup_fuzz := $(extra_cleanup_test)
 extra_log_record_fuzz := services/postlogd/record.c
 extra_https_test := services/policyfetch/https.c
+extra_tlsrpt_fuzz := services/tlsrpt/sums.c
+extra_tlsrpt_test := services/tlsrpt/sums.c
 extra_sts_cache_test := services/policyfetch/sts_cache.c
 extra_smtp_test := $(filter-out smtp/smtp.c,$(wildcard smtp/*.c))
 

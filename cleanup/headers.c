@@ -92,11 +92,29 @@ static void note_encoding(struct message *message, struct span value)
 		message->envelope.body_type = SPAN("8bit");
 }
 
+/*
+ * RFC 8689 3, and Postfix's header that brings REQUIRETLS through a content filter. A second
+ * header of a name says nothing.
+ */
+static void note_tls(struct message *message, enum header_id id, struct span value)
+{
+	if (message->head.has[id])
+		return;
+	if (id == HEADER_TLS_REQUIRED && conf->tls_required_enable &&
+	    span_is_nocase(span_trim(value), "no"))
+		message->envelope.flags |= ENVELOPE_TLS_OPTIONAL;
+	if (id == HEADER_REQUIRE_TLS_ESMTP && conf->requiretls_esmtp_header &&
+	    conf->requiretls_enable && span_is_nocase(span_trim(value), "yes"))
+		message->envelope.flags |= ENVELOPE_REQUIRETLS;
+}
+
 static void note_header(struct message *message, const struct header *header)
 {
 	struct head *head = &message->head;
 	enum header_id id = header->info->id;
 
+	if (id == HEADER_TLS_REQUIRED || id == HEADER_REQUIRE_TLS_ESMTP)
+		note_tls(message, id, header->value);
 	head->has[id] = true;
 	if ((header->info->flags & HEADER_IS_RESENT) != 0)
 		head->is_resent = true;
@@ -379,6 +397,10 @@ static void add_missing(struct message *message)
 void head_end(struct message *message)
 {
 	finish_header(message);
+	if ((message->envelope.flags & ENVELOPE_REQUIRETLS) != 0 && conf->requiretls_enable &&
+	    conf->requiretls_esmtp_header && (message->options & SUBMIT_INTERNAL) == 0 &&
+	    !message->head.has[HEADER_REQUIRE_TLS_ESMTP])
+		put_text(message, SPAN("Require-TLS-ESMTP: yes\r\n"));
 	if (is_local(message) || conf->always_add_missing_headers)
 		add_missing(message);
 	if (!message->head.has[HEADER_MESSAGE_ID] && !message->head.has[HEADER_RESENT_MESSAGE_ID])

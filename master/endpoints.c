@@ -117,10 +117,24 @@ static void add_sockets_of(const struct config *config, const struct master_serv
 	buf_done(&value);
 }
 
+/* The collector of TLS results that the site has. */
+static void add_collector(const struct config *config, struct buf *list)
+{
+	struct buf value = BUF_INIT(CONF_VALUE_MAX), text = BUF_INIT(CONF_VALUE_MAX);
+
+	expand_value(config, NULL, SPAN("smtp_tlsrpt_socket_name"), &value);
+	(void)buf_printf(&text, ENDPOINT_DGRAM "%s", buf_str(&value));
+	if (value.length > 0)
+		add_endpoint(buf_span(&text), list);
+	buf_done(&value);
+	buf_done(&text);
+}
+
 void endpoints_add(const struct config *config, struct conf_snapshot *snapshot)
 {
 	struct buf list = BUF_INIT(CONF_VALUE_MAX);
 
+	add_collector(config, &list);
 	add_sockets_of(config, NULL, &list);
 	for (size_t i = 0; i < config->services.count; i++) {
 		const struct master_service *service = config->services.services[i];

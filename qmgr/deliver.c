@@ -70,7 +70,6 @@ static uint32_t request_flags(const struct entry *entry)
 	} rows[] = {
 		{ ENVELOPE_VERIFY_ONLY | ENVELOPE_PROBE, DELIVER_VERIFY },
 		{ ENVELOPE_VERBOSE, DELIVER_RECORD },
-		{ ENVELOPE_REQUIRETLS, DELIVER_REQUIRETLS },
 	};
 	int64_t age = clock_wall_now().us - message->header.arrival.us;
 	uint32_t flags = 0;

@@ -87,6 +87,7 @@ static enum found look_up(struct arena *arena, struct span base, uint16_t port,
 		if (!result.is_secure)
 			break;
 		take_records(arena, &result, policy);
+		report_dane(arena, base, &result, policy);
 		policy->dane_name = arena_str(arena, base);
 		found = policy->dane_count > 0 ? FOUND_USABLE : FOUND_UNUSABLE;
 		break;
@@ -162,6 +163,15 @@ static void lower_for_mx(const struct host *host, struct policy *policy)
 	}
 }
 
+/* The destination has no DANE, where only dane-only minds. */
+static bool lack_dane(struct transfer *transfer, const struct host *host, struct policy *policy,
+		      const char *what)
+{
+	if (policy->level == LEVEL_DANE_ONLY)
+		report_policy_failure(policy, TLSRPT_TLSA, host->name, TLSRPT_DANE_REQUIRED, what);
+	return lower(transfer, policy, TROUBLE_DESTINATION, what);
+}
+
 bool dane_apply(struct transfer *transfer, const struct target *target, const struct host *host,
 		struct policy *policy)
 {
@@ -176,16 +186,19 @@ bool dane_apply(struct transfer *transfer, const struct target *target, const st
 	if (host->is_mx_insecure &&
 	    (policy->level == LEVEL_DANE_ONLY ||
 	     strcmp(conf->smtp_tls_dane_insecure_mx_policy, "may") == 0))
-		return lower(transfer, policy, TROUBLE_DESTINATION, "non DNSSEC destination");
+		return lack_dane(transfer, host, policy, "non DNSSEC destination");
 	switch (find_records(arena, host, policy)) {
 	case FOUND_TROUBLE:
+		report_policy_failure(policy, TLSRPT_TLSA, host->name, TLSRPT_DNSSEC_INVALID,
+			       "TLSA lookup error");
 		why_set(&transfer->why, "4.7.5", "TLSA lookup error for %.*s:%u",
 			SPAN_ARG(host->name), host->port);
 		return false;
-	case FOUND_NONE:
-		return lower(transfer, policy, TROUBLE_DESTINATION, "no TLSA records found");
+	case FOUND_NONE: return lack_dane(transfer, host, policy, "no TLSA records found");
 	case FOUND_UNUSABLE:
 		policy->dane_name = NULL;
+		report_policy_failure(policy, TLSRPT_TLSA, host->name, TLSRPT_TLSA_INVALID,
+			       "TLSA records unusable");
 		return lower(transfer, policy, TROUBLE_RECORDS, "TLSA records unusable");
 	case FOUND_USABLE: break;
 	}

@@ -77,6 +77,8 @@ static void try_kept(struct transfer *transfer, const struct target *target,
 		return;
 	/* A server that speaks unasked says 421; one that has gone reads as end of file. */
 	if (!span_eq(buf_span(&session.target), target->text) || !has_same_policy(transfer, target) ||
+	    session.is_tls_optional != transfer->is_tls_optional ||
+	    !requiretls_fits(&session, transfer) ||
 	    !session_may_stay(&session) ||
 	    stream_has_input(&session.stream) || session.stream.status != IO_OK) {
 		session.is_broken = session.is_broken || session.stream.status != IO_OK;
@@ -160,7 +162,11 @@ static void try_hosts(struct transfer *transfer, const struct target *target,
 		addresses++;
 		if (ip_equal(&host->addr, tried))
 			continue;
-		if (!policy_make(transfer, target, host, &policy))
+		if (!policy_make(transfer, target, host, &policy)) {
+			report_host(host, &policy);
+			continue;
+		}
+		if (!requiretls_permits(transfer, host, &policy))
 			continue;
 		fd = connect_host(host, &transfer->why);
 		if (fd < 0)
@@ -181,7 +187,8 @@ static void try_unix(struct transfer *transfer, const struct target *target, boo
 	struct policy policy;
 	int fd;
 
-	if (!policy_make(transfer, target, NULL, &policy))
+	if (!policy_make(transfer, target, NULL, &policy) ||
+	    !requiretls_permits(transfer, NULL, &policy))
 		return;
 	fd = connect_unix(target, transfer->delivery->request.nexthop_seal, &transfer->why);
 	transfer->is_last_host = is_last_target;
@@ -194,6 +201,8 @@ static void try_target(struct transfer *transfer, const struct target *target, b
 {
 	struct ip_addr tried = { .family = IP_NONE };
 
+	if (!requiretls_find(transfer, target))
+		return;
 	try_kept(transfer, target, &tried);
 	if (transfer->left == 0)
 		return;

@@ -24,6 +24,7 @@ static const struct {
 	{ "PIPELINING", FEATURE_PIPELINING }, { "8BITMIME", FEATURE_8BITMIME },
 	{ "DSN", FEATURE_DSN },		      { "SMTPUTF8", FEATURE_SMTPUTF8 },
 	{ "SIZE", FEATURE_SIZE },	      { "STARTTLS", FEATURE_STARTTLS },
+	{ "REQUIRETLS", FEATURE_REQUIRETLS },
 };
 
 static const struct {
@@ -106,6 +107,7 @@ static void on_hello_line(void *context, struct span line, bool is_first)
 	struct span word = span_word(&line, " \t=");
 
 	if (is_first) {
+		(void)snprintf(session->helo, sizeof(session->helo), "%s", log_clean(word));
 		hello->is_own_name = span_is_nocase(word, conf->myhostname);
 		return;
 	}
@@ -217,10 +219,17 @@ static bool greet(struct session *session, struct transfer *transfer, bool wants
 static enum start go_without(struct session *session, struct transfer *transfer,
 			     const struct policy *policy)
 {
-	if ((session->features & FEATURE_STARTTLS) == 0)
+	if ((session->features & FEATURE_STARTTLS) == 0) {
 		sts_note(policy, session->relay, "STARTTLS is not offered");
+		report_session(session, policy, TLSRPT_STARTTLS_NOT_SUPPORTED, "not offered");
+	}
 	if (policy->level < LEVEL_ENCRYPT)
 		return START_WELL;
+	if ((session->features & FEATURE_STARTTLS) == 0 &&
+	    transfer->requiretls >= REQUIRETLS_ENCRYPTED) {
+		fail_requiretls(transfer, session, "TLS");
+		return START_FAILED;
+	}
 	if ((session->features & FEATURE_STARTTLS) == 0)
 		why_set(&transfer->why, "4.7.4",
 			"TLS is required, but was not offered by host %s", session->name);
@@ -259,6 +268,7 @@ static enum start go_on_refused(struct session *session, struct transfer *transf
 				const struct policy *policy)
 {
 	sts_note(policy, session->relay, "STARTTLS is refused");
+	report_session(session, policy, TLSRPT_STARTTLS_NOT_SUPPORTED, "refused");
 	if (policy->level < LEVEL_ENCRYPT && !session->is_closing)
 		return START_WELL;
 	if (policy->level < LEVEL_ENCRYPT)
@@ -359,9 +369,11 @@ enum start session_start(struct session *session, struct transfer *transfer,
 	session->is_open = true;
 	session->is_broken = session->is_closing = session->is_logged_in = false;
 	session->is_verified = false;
+	session->helo[0] = '\0';
 	session->needs_tls = policy->level >= LEVEL_ENCRYPT;
 	session->tls = NULL;
 	session->may_be_reused = policy->may_reuse;
+	session->is_tls_optional = transfer->is_tls_optional;
 	buf_init(&session->tls_key, 4096);
 	session->uses = 0;
 	session->opened = clock_mono_now();

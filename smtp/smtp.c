@@ -7,7 +7,7 @@
  * proxymap, connect, and keysign, which has the private keys. Messages come from qmgr as
  * descriptors, read only. Trusts qmgr for what to deliver, and no server for anything. Manual:
  * smtp(8), lmtp(8). RFC 5321, RFC 2033, RFC 2920, RFC 1870, RFC 6152, RFC 6531, RFC 3461, RFC 7505,
- * RFC 4954, RFC 3207, RFC 8314, RFC 7672.
+ * RFC 4954, RFC 3207, RFC 8314, RFC 7672, RFC 8689.
  */
 
 #include "tls.h"
@@ -44,6 +44,7 @@ static void prepare(void)
 	debug_peer_prepare();
 	auth_prepare(tables_open_maps("sasl_password_maps", conf->smtp_sasl_password_maps));
 	policy_prepare();
+	requiretls_prepare();
 	client_tls_prepare();
 	dns_filter_set(tables.dns_reply_filter);
 	if (!target_port(span_of(conf->smtp_tcp_port), &tables.default_port))

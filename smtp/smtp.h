@@ -14,8 +14,10 @@
  *     session.c      greeting, EHLO, XFORWARD, QUIT; sessions kept for the next request
  *     auth.c         logging in
  *     tls_policy.c   what is wanted of TLS at a host; tls.h has what is said between these files
+ *     requiretls.c   messages that ask for more TLS, or for less
  *     dane.c         TLSA records
  *     sts.c          MTA-STS
+ *     report.c       how sessions went, for tlsrpt
  *     tls.c          handshakes, and what is logged of them
  *     pix.c          workarounds for a firewall
  *     chat.c         commands out, replies in
@@ -91,6 +93,14 @@ enum rcpt_state {
 	STATE_REPORTED,
 };
 
+/* What a message with REQUIRETLS asks of a next hop (RFC 8689; smtp_requiretls_policy). */
+enum requiretls {
+	REQUIRETLS_NONE,      /* nothing */
+	REQUIRETLS_OFFERED,   /* to be told of it, if it knows REQUIRETLS */
+	REQUIRETLS_ENCRYPTED, /* and TLS */
+	REQUIRETLS_ENFORCED,  /* and that it knows REQUIRETLS, and is who it says */
+};
+
 struct transfer {
 	struct delivery *delivery;
 	enum rcpt_state *states; /* for each of delivery->rcpts */
@@ -100,6 +110,8 @@ struct transfer {
 	struct span sender; /* after generic(5) */
 	struct span *rcpt_addresses; /* likewise */
 	bool needs_utf8;    /* SMTPUTF8 */
+	enum requiretls requiretls; /* of the target at hand */
+	bool is_tls_optional; /* "TLS-Required: no": rather in clear text than not at all */
 	bool is_last_host;  /* no other will be tried: failures are final for this request */
 	bool is_own_backup; /* this machine is an MX of the domain: no fallback relay */
 	bool is_own_best;   /* and no other is better: best_mx_transport */
@@ -173,6 +185,7 @@ enum feature {
 	FEATURE_XFORWARD_SOURCE = 1 << 12,
 	FEATURE_AUTH = 1 << 13,
 	FEATURE_STARTTLS = 1 << 14,
+	FEATURE_REQUIRETLS = 1 << 15,
 };
 
 struct session {
@@ -192,6 +205,7 @@ struct session {
 	bool has_others;     /* there are further hosts to try when this one fails */
 	struct tls *tls;     /* under the stream; NULL: clear text */
 	bool is_verified;    /* in TLS: the server is who it says */
+	bool is_tls_optional; /* it was begun with a policy for such messages alone */
 	bool needs_tls;      /* by its policy: in clear text nothing counts */
 	bool may_be_reused;  /* by what the policy says of connections with TLS */
 	struct buf policy;   /* what table and MTA-STS said of this next hop */
@@ -200,6 +214,7 @@ struct session {
 	struct sasl_mechanisms auth_offer; /* what of it we may use */
 	bool is_logged_in;
 	unsigned port;       /* 0: a UNIX socket */
+	char helo[256];      /* as the server calls itself, printable; or "" */
 	char host[256];      /* host name */
 	char name[320];      /* "host[192.0.2.1]" */
 	char relay[336];     /* "host[192.0.2.1]:25" */
@@ -355,6 +370,9 @@ void fail_rcpt(struct transfer *transfer, const struct session *session, size_t 
 /* The connection failed in the way of `chat`, "while `doing`". */
 void fail_chat(struct transfer *transfer, const struct session *session, enum chat chat,
 	       const char *doing);
+
+/* This host cannot do what REQUIRETLS asks for, since it lacks `what`: the next one may. */
+void fail_requiretls(struct transfer *transfer, const struct session *session, const char *what);
 
 /* No host is left: everybody fails as why says. `session` is NULL. */
 void fail_rest(struct transfer *transfer);

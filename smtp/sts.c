@@ -177,7 +177,9 @@ bool sts_apply(struct transfer *transfer, const struct target *target, const str
 	policy->sts_domain = sts->domain;
 	is_enforced = sts->policy.mode == STS_MODE_ENFORCE;
 	if (!sts_policy_allows(&sts->policy, host->asked)) {
-		sts_note(policy, log_clean(host->name), "no such MX host in the policy");
+		sts_note(policy, log_clean(host->name), STS_NO_SUCH_HOST);
+		policy->report.failure = TLSRPT_VALIDATION_FAILURE;
+		policy->report.reason = STS_NO_SUCH_HOST;
 		if (is_enforced)
 			sts_refuse(transfer, policy, host);
 		return !is_enforced;

@@ -342,6 +342,7 @@ enum client_tls client_tls_start(struct session *session, struct transfer *trans
 	if (!shake_hands(session, policy, level)) {
 		session->is_broken = true;
 		sts_note(policy, session->relay, "TLS handshake failure");
+		report_session(session, policy, TLSRPT_VALIDATION_FAILURE, "TLS handshake failure");
 		if (may_go_plain(session, transfer, policy))
 			return CLIENT_TLS_PLAIN;
 		why_set(&transfer->why, "4.7.5", "Cannot start TLS: handshake failure");
@@ -354,6 +355,7 @@ enum client_tls client_tls_start(struct session *session, struct transfer *trans
 	session->is_verified = is_match && policy->level != LEVEL_HALF_DANE;
 	log_session(session, policy, is_match, level);
 	note_certificate(session, policy);
+	report_handshake(session, policy, is_match);
 	if (policy->level < LEVEL_FINGERPRINT || is_match)
 		return CLIENT_TLS_ON;
 	why_set(&transfer->why, "4.7.5", "Server certificate not verified");

@@ -9,8 +9,11 @@
  */
 
 #include "mail/sts.h"
+#include "mail/tlsrpt.h"
 #include "smtp.h"
 #include "tls/tls.h"
+
+struct dns_result;
 
 /* What MTA-STS says of a domain; in the arena of the delivery, as are its texts. */
 struct sts {
@@ -34,6 +37,16 @@ enum level {
 	LEVEL_SECURE,
 };
 
+/* What a report says of a policy (report.c). */
+struct report_policy {
+	struct span domain;            /* the next hop; empty: nothing is noted */
+	enum tlsrpt_policy_type type;  /* 0: not known yet */
+	struct span policy_domain;
+	struct span strings, mx_patterns; /* lines */
+	enum tlsrpt_failure failure;   /* of the policy itself, whatever becomes of the session */
+	const char *reason;
+};
+
 /* In the arena of the delivery, as are its texts. */
 struct policy {
 	enum level level;
@@ -49,6 +62,7 @@ struct policy {
 	const struct sts *sts;   /* MTA-STS, in mode testing or enforce; NULL: none that counts here */
 	bool is_sts;             /* the level is that of an MTA-STS policy, ours or a table's, */
 	struct span sts_domain;  /* which is of that domain */
+	struct report_policy report;
 	struct span sts_host;    /* the MX host by its own name, which its certificate must have */
 };
 
@@ -77,6 +91,36 @@ MUST_USE bool policy_make(struct transfer *transfer, const struct target *target
 MUST_USE bool policy_find(struct transfer *transfer, const struct target *target, bool with_sts,
 			  struct buf *ret_text);
 
+/* The name in A-labels; as it is when that cannot be. In the arena, with a NUL behind. */
+struct span policy_ascii_name(struct arena *arena, struct span name);
+
+/* ---- requiretls.c ---- */
+
+/* In prepare(). */
+void requiretls_prepare(void);
+
+/*
+ * Sets transfer->requiretls and is_tls_optional for this target, by the message and the
+ * configuration. False: the policy cannot be known, transfer->why says why.
+ */
+MUST_USE bool requiretls_find(struct transfer *transfer, const struct target *target);
+
+/* Raises or lowers the level to what the message asks for; before TLSA records are looked up. */
+void requiretls_adjust(const struct transfer *transfer, struct policy *policy);
+
+/* Whether the message may go where this is the policy. False: transfer->why says why not. */
+MUST_USE bool requiretls_permits(struct transfer *transfer, const struct host *host,
+				 const struct policy *policy);
+
+/* Whether an open session is good enough for the message. */
+bool requiretls_fits(const struct session *session, const struct transfer *transfer);
+
+/* Whether MAIL has the parameter. */
+bool requiretls_is_said(const struct session *session, const struct transfer *transfer);
+
+/* 5.7.30 in transfer->why, unless a host before this one may do better another time. */
+void requiretls_refuse(struct transfer *transfer, const char *format, ...) PRINTF_LIKE(2, 3);
+
 /* ---- dane.c ---- */
 
 /* Adds TLSA records to a policy of level dane or dane-only, or lowers it. False: as above. */
@@ -84,6 +128,8 @@ MUST_USE bool dane_apply(struct transfer *transfer, const struct target *target,
 			 const struct host *host, struct policy *policy);
 
 /* ---- sts.c ---- */
+
+#define STS_NO_SUCH_HOST "no such MX host in the policy"
 
 /*
  * What policyfetch says of the target's domain, asked once a transfer. *ret is NULL where MTA-STS is not
@@ -113,6 +159,27 @@ void sts_explain(struct transfer *transfer, const struct policy *policy);
 
 /* Appends what tells one policy from another. False: as above. */
 MUST_USE bool sts_describe(struct transfer *transfer, const struct target *target, struct buf *out);
+
+/* ---- report.c ---- */
+
+/* From dane.c: the TLSA records of `base`, usable or not, are the policy. */
+void report_dane(struct arena *arena, struct span base, const struct dns_result *result,
+		 struct policy *policy);
+
+/* The policy itself is in trouble; of type and domain as given where nothing is known of it. */
+void report_policy_failure(struct policy *policy, enum tlsrpt_policy_type type, struct span domain,
+		    enum tlsrpt_failure failure, const char *reason);
+
+/* Completes policy->report when the policy is known, or could not be made. */
+void report_policy(struct transfer *transfer, const struct target *target, struct policy *policy);
+
+/* A session that came to nothing, or a host that cannot even be tried by its policy. */
+void report_session(const struct session *session, const struct policy *policy,
+		    enum tlsrpt_failure failure, const char *reason);
+void report_host(const struct host *host, const struct policy *policy);
+
+/* A handshake that was finished. `is_match`: the server is who the policy says. */
+void report_handshake(const struct session *session, const struct policy *policy, bool is_match);
 
 /* ---- tls.c ---- */
 

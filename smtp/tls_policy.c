@@ -152,7 +152,7 @@ static bool fail_lookup(struct transfer *transfer, struct maps *maps)
 
 /* ---- names in certificates ---- */
 
-static struct span to_ascii(struct arena *arena, struct span name)
+struct span policy_ascii_name(struct arena *arena, struct span name)
 {
 	struct buf ascii = BUF_INIT(DOMAIN_NAME_MAX + 1);
 	struct span made = name;
@@ -174,7 +174,7 @@ static struct span expand(struct arena *arena, struct span word, const struct ta
 	if (span_is_nocase(word, "hostname"))
 		made = host != NULL ? host->name : span_of(conf->myhostname);
 	else if (has_dot || span_is_nocase(word, "nexthop"))
-		made = to_ascii(arena, target->host);
+		made = policy_ascii_name(arena, target->host);
 	if (has_dot) {
 		(void)buf_printf(&dotted, ".%.*s", SPAN_ARG(made));
 		made = buf_span(&dotted);
@@ -442,6 +442,8 @@ static bool enforce_patterns(struct transfer *transfer, const struct target *tar
 	while ((pattern = span_word(&rest, " ")).n > 0)
 		if (sts_pattern_matches(pattern, host->asked))
 			return true;
+	policy->report.failure = TLSRPT_VALIDATION_FAILURE;
+	policy->report.reason = STS_NO_SUCH_HOST;
 	sts_refuse(transfer, policy, host);
 	return false;
 }
@@ -452,6 +454,7 @@ static bool complete(struct transfer *transfer, const struct target *target,
 	struct arena *arena = &transfer->delivery->arena;
 	struct span names = arena_span(arena, buf_span(&said->names));
 
+	requiretls_adjust(transfer, policy);
 	/* Who hears what goes through a socket of this machine can hear it anyway. */
 	if (host == NULL && policy->level == LEVEL_MAY)
 		policy->level = LEVEL_NONE;
@@ -466,8 +469,11 @@ static bool complete(struct transfer *transfer, const struct target *target,
 	if ((policy->level == LEVEL_DANE || policy->level == LEVEL_DANE_ONLY) &&
 	    !dane_apply(transfer, target, host, policy))
 		return false;
-	if (!said->is_there && may_have_sts() && !sts_apply(transfer, target, host, policy))
+	if (!said->is_there && may_have_sts() && !transfer->is_tls_optional &&
+	    !sts_apply(transfer, target, host, policy))
 		return false;
+	/* Without TLSA records less is left of level dane. */
+	requiretls_adjust(transfer, policy);
 	set_limits(arena, policy);
 	return check_limits(transfer, target, policy);
 }
@@ -483,6 +489,7 @@ bool policy_make(struct transfer *transfer, const struct target *target, const s
 				.may_reuse = conf->smtp_tls_connection_reuse };
 	is_good = find_what_is_said(transfer, target, host, ret, &said) &&
 		  complete(transfer, target, host, &said, ret);
+	report_policy(transfer, target, ret);
 	buf_done(&said.names);
 	buf_done(&said.patterns);
 	if (!is_good)

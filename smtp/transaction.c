@@ -8,7 +8,7 @@
  * socket, so that we are never stuck in writing while the server is stuck in writing replies.
  */
 
-#include "smtp.h"
+#include "tls.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -91,6 +91,8 @@ static void mail_command(struct transaction *tx)
 	}
 	if (tx->transfer->needs_utf8)
 		(void)buf_text(&tx->line, " SMTPUTF8");
+	if (requiretls_is_said(tx->session, tx->transfer))
+		(void)buf_text(&tx->line, " REQUIRETLS");
 	if (conf->smtp_send_dummy_mail_auth && tx->session->is_logged_in)
 		(void)buf_text(&tx->line, " AUTH=<>");
 }
@@ -358,7 +360,10 @@ static bool check_offer(struct session *session, struct transfer *transfer)
 	else if (transfer->needs_utf8 && (session->features & FEATURE_SMTPUTF8) == 0)
 		why_set(&transfer->why, "5.6.7",
 			"SMTPUTF8 is required, but was not offered by host %s", session->name);
-	else
+	else if (!requiretls_fits(session, transfer)) {
+		fail_requiretls(transfer, session, "REQUIRETLS");
+		return false;
+	} else
 		return true;
 	fail_message(transfer, session);
 	return false;

@@ -4,7 +4,7 @@
  * next host. Server replies in here were cleaned when they were read.
  */
 
-#include "smtp.h"
+#include "tls.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -181,6 +181,14 @@ void fail_message(struct transfer *transfer, const struct session *session)
 void fail_accepted(struct transfer *transfer, const struct session *session)
 {
 	fail_all(transfer, session, STATE_LEFT, may_try_next(transfer));
+}
+
+void fail_requiretls(struct transfer *transfer, const struct session *session, const char *what)
+{
+	requiretls_refuse(transfer, "REQUIRETLS support required, but %s was not offered by host %s",
+			  what, session->name);
+	if (transfer->is_last_host)
+		fail_all(transfer, session, STATE_REPORTED, false);
 }
 
 void fail_rest(struct transfer *transfer)

@@ -26,6 +26,7 @@ static const struct {
 	{ "dsn", KEYWORD_DSN },
 	{ "smtputf8", KEYWORD_SMTPUTF8 },
 	{ "chunking", KEYWORD_CHUNKING },
+	{ "requiretls", KEYWORD_REQUIRETLS },
 	{ "silent-discard", KEYWORD_SILENT },
 };
 
@@ -164,6 +165,11 @@ void cmd_ehlo(struct session *s, struct span arguments)
 	if (conf->smtputf8_enable && (off & KEYWORD_SMTPUTF8) == 0) {
 		s->ext |= SMTP_EXT_SMTPUTF8;
 		stream_printf(out, "250-SMTPUTF8\r\n");
+	}
+	/* RFC 8689 2: only where it is encrypted already. */
+	if (conf->requiretls_enable && s->tls != NULL && (off & KEYWORD_REQUIRETLS) == 0) {
+		s->ext |= SMTP_EXT_REQUIRETLS;
+		stream_printf(out, "250-REQUIRETLS\r\n");
 	}
 	s->has_chunking = (off & KEYWORD_CHUNKING) == 0;
 	if (s->has_chunking)

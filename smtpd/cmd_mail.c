@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* MAIL, and the end of a transaction: RFC 5321 4.1.1.2, RFC 1870, 3461, 6152, 6531. */
+/* MAIL, and the end of a transaction: RFC 5321 4.1.1.2, RFC 1870, 3461, 6152, 6531, 8689. */
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +14,7 @@
 #include "smtpd/address.h"
 #include "smtpd/check.h"
 #include "smtpd/space.h"
+#include "smtpd/tls.h"
 
 enum {
 	ENVID_MAX = 128, /* of the envelope; RFC 3461 4.4 has 100 */
@@ -132,9 +133,16 @@ void cmd_mail(struct session *s, struct span arguments)
 	}
 	if (s->protocol == NULL)
 		rules.ext = SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_DSN | verp_ext(s);
+	/* In clear text it is known, to be answered by what the client has to do first. */
+	if (conf->requiretls_enable && session_offers_tls(s) && !s->is_tls_hidden)
+		rules.ext |= SMTP_EXT_REQUIRETLS;
 	status = smtp_mail_parse(arguments, &rules, &s->words, &mail, &bad);
 	if (status != SMTP_CMD_OK) {
 		reply_parse_error(s, status, "MAIL", bad);
+		return;
+	}
+	if (mail.is_requiretls && s->tls == NULL) {
+		reply(s, "530 5.7.10 Must issue a STARTTLS command before REQUIRETLS");
 		return;
 	}
 	if (mail.has_xverp && mail.sender.n == 0) {

@@ -18,6 +18,7 @@ enum keyword {
 	KEYWORD_CHUNKING = 1 << 8,
 	KEYWORD_AUTH = 1 << 10,
 	KEYWORD_STARTTLS = 1 << 11,
+	KEYWORD_REQUIRETLS = 1 << 12,
 	KEYWORD_SILENT = 1 << 9, /* "silent-discard": do not log it */
 };
 

@@ -10,9 +10,11 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "conf/conf.h"
 #include "proc/service.h"
 #include "smtpd/check.h"
+#include "net/dns.h"
 #include "tls/keysign.h"
 #include "tls/log_level.h"
 
@@ -172,7 +174,9 @@ void session_tls_start(void)
 
 	if (tls_level() == TLS_LEVEL_NONE)
 		return;
-	if (!refresh(&error))
+	if (refresh(&error))
+		tls_context_warm(self.context);
+	else
 		log_warn("TLS is not available: %s", log_clean(buf_span(&error)));
 	/* The connection would be the same for all workers. */
 	keysign_close(&self.keysign);
@@ -282,6 +286,15 @@ static void log_failure(struct session *s, const char *error)
 		log_warn("%s", log_clean(buf_span(&self.keysign.error)));
 }
 
+/* A session may be silent for minutes, and there may be a thousand of them. */
+static void give_back(struct session *s)
+{
+	keysign_rest(&self.keysign);
+	dns_rest();
+	ipc_rest(&s->front);
+	mem_give_back();
+}
+
 bool session_start_tls(struct session *s)
 {
 	struct buf error = BUF_INIT(1000);
@@ -306,6 +319,7 @@ bool session_start_tls(struct session *s)
 	s->tls = tls;
 	log_session(s, level);
 	forget_clear_text(s);
+	give_back(s);
 	return may_stay(s);
 }
 

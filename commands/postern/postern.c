@@ -4,7 +4,8 @@
  * administrator; a private instance may be run by any user.
  *
  *     postern [-c config_dir] [-Dv] start | start-fg | stop | abort | reload | flush | check | status |
- *         logrotate | user ... (user.c) | ban ... (ban.c) | tls ... (tls.c)
+ *         logrotate | user ... (user.c) | ban ... (ban.c) | tls ... (tls.c) |
+ *         tlsrpt ... (tlsrpt.c)
  *
  * Everything but `check` and `start` is a message to the running master, which answers when it is
  * done: reload when the new configuration serves, stop when the last process has gone.
@@ -44,7 +45,7 @@ NORETURN static void usage(void)
 {
 	(void)fprintf(stderr, "usage: postern [-c config_dir] [-v] start | start-fg | stop | abort | "
 			      "reload | flush | check | status | logrotate | user ... | "
-			      "ban ... | tls ...\n");
+			      "ban ... | tls ... | tlsrpt ...\n");
 	exit(1);
 }
 
@@ -290,6 +291,7 @@ static const struct {
 } families[] = {
 	{ "user", do_user },
 	{ "ban", do_ban },
+	{ "tlsrpt", do_tlsrpt },
 	{ "tls", do_tls },
 };
 

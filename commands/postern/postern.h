@@ -13,4 +13,7 @@ int do_ban(int argc, char **argv);
 /* "tls new-server-key|enable-server|...": keys, certificates and settings of TLS. */
 int do_tls(int argc, char **argv);
 
+/* "tlsrpt list|send [DOMAIN]": asks tlsrpt. */
+int do_tlsrpt(int argc, char **argv);
+
 #endif

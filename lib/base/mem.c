@@ -4,9 +4,11 @@
 #include "base/mem.h"
 
 #include <stdarg.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 
@@ -62,6 +64,47 @@ char *mem_printf(const char *format, ...)
 		fatal("out of memory");
 	va_end(args);
 	return text;
+}
+
+enum { HOLE_MAX = 32768, HOLE_SMALL = 1024, HOLE_MIN = 16 };
+
+/*
+ * Chunks of each size are taken until they come from behind everything else. They are chained, so that
+ * they count as used.
+ */
+void mem_fill_holes(void)
+{
+	static void *holes;
+	struct mallinfo2 info = mallinfo2();
+	const char *top = sbrk(0);
+
+	/* Another allocator (a sanitizer's) does not say where it keeps things. */
+	if (info.arena == 0 || info.keepcost == 0)
+		return;
+	top -= info.keepcost;
+	for (size_t size = HOLE_MAX; size >= HOLE_MIN; size -= size > HOLE_SMALL ? size / 2 : 16) {
+		for (;;) {
+			void **hole = malloc(size);
+			bool is_behind = hole == NULL || (const char *)hole >= top;
+
+			/* A small one that is freed would be a hole again. */
+			if (is_behind && size > HOLE_SMALL) {
+				free(hole);
+				break;
+			}
+			if (hole != NULL) {
+				*hole = holes;
+				holes = hole;
+			}
+			if (is_behind)
+				break;
+		}
+	}
+}
+
+void mem_give_back(void)
+{
+	(void)malloc_trim(0);
 }
 
 enum { BLOCK_BYTES = 4096 - 64 };

@@ -13,6 +13,18 @@ char *mem_dup(struct span s); /* as a C string; the caller frees */
 char *mem_dup_str(const char *text);
 char *mem_printf(const char *format, ...) PRINTF_LIKE(1, 2);
 
+/*
+ * Gives what is free, in whole pages, back to the system: where a process is about to wait for long. It costs
+ * some ten microseconds.
+ */
+void mem_give_back(void);
+
+/*
+ * Uses up what is free between things that stay, so that what is allocated from here on is close together.
+ * Before forking: a child then writes to few pages, instead of copying many that it shares.
+ */
+void mem_fill_holes(void);
+
 #define NEW(type) ((type *)mem_alloc(sizeof(type)))
 
 /*

@@ -32,6 +32,12 @@ void ipc_close(struct ipc_channel *channel)
 	buf_done(&channel->out);
 }
 
+void ipc_rest(struct ipc_channel *channel)
+{
+	buf_done(&channel->in);
+	buf_done(&channel->out);
+}
+
 bool ipc_is_open(const struct ipc_channel *channel)
 {
 	return channel->fd >= 0;

@@ -30,6 +30,8 @@ struct ipc_channel {
 /* Takes over `fd`. ipc_close closes it and frees the buffers; the channel may be used again. */
 void ipc_attach(struct ipc_channel *channel, int fd);
 void ipc_close(struct ipc_channel *channel);
+/* Frees the buffers until the next packet: what was received last is gone. */
+void ipc_rest(struct ipc_channel *channel);
 bool ipc_is_open(const struct ipc_channel *channel);
 
 /*

@@ -25,7 +25,6 @@
 enum deliver_flag {
 	DELIVER_VERIFY = 1 << 0,   /* probe or sendmail -bv: find out, transfer nothing */
 	DELIVER_RECORD = 1 << 1,   /* sendmail -v: deliver, and a report is wanted */
-	DELIVER_REQUIRETLS = 1 << 2,
 	DELIVER_LAST_TRY = 1 << 3, /* the queue lifetime ends with this try */
 	DELIVER_MORE = 1 << 4,     /* more mail for this destination waits or is under way */
 };

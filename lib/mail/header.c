@@ -49,6 +49,7 @@ static const struct header_info infos[] = {
 	{ "Received", HEADER_RECEIVED, 0 },
 	{ "References", HEADER_REFERENCES, 0 },
 	{ "Reply-To", HEADER_REPLY_TO, SENDER },
+	{ "Require-TLS-ESMTP", HEADER_REQUIRE_TLS_ESMTP, 0 },
 	{ "Resent-Bcc", HEADER_RESENT_BCC, EXTRACT | RESENT },
 	{ "Resent-Cc", HEADER_RESENT_CC, EXTRACT | RESENT },
 	{ "Resent-Date", HEADER_RESENT_DATE, RESENT },

@@ -171,6 +171,11 @@ enum dns_status dns_lookup(struct span name, enum dns_type type, unsigned flags,
 	return DNS_TEMPORARY;
 }
 
+void dns_rest(void)
+{
+	ipc_rest(&channel);
+}
+
 void dns_result_done(struct dns_result *result)
 {
 	free(result->records);

@@ -69,6 +69,8 @@ struct dns_result {
  */
 enum dns_status dns_lookup(struct span name, enum dns_type type, unsigned flags,
 			   struct clock_mono deadline, struct dns_result *ret);
+/* Frees what was needed for questions, until the next one. Results stay as they are. */
+void dns_rest(void);
 void dns_result_done(struct dns_result *result);
 
 /* What sees each successful result before the asker does; see net/dns_filter.h. */

@@ -20,7 +20,8 @@ bool endpoint_parse(struct span text, struct endpoint *ret)
 
 	if (!span_cut(text, ':', &kind, &rest) || rest.n == 0)
 		return false;
-	*ret = (struct endpoint){ .is_unix = span_is(kind, "unix") };
+	*ret = (struct endpoint){ .is_dgram = span_starts(text, SPAN(ENDPOINT_DGRAM)) };
+	ret->is_unix = ret->is_dgram || span_is(kind, "unix");
 	if (ret->is_unix) {
 		ret->path = rest;
 		return true;

@@ -17,14 +17,18 @@
 #include "base/clock.h"
 #include "base/siphash.h"
 
+/* A socket that takes datagrams, where the configuration has a path alone: "unix-dgram:PATH". */
+#define ENDPOINT_DGRAM "unix-dgram:"
+
 struct endpoint {
 	bool is_unix;
+	bool is_dgram; /* a UNIX socket of that type */
 	struct span path; /* of a UNIX socket; a relative one is below the queue directory */
 	struct span host; /* name or address, without brackets */
 	struct span port; /* number or name */
 };
 
-/* Parses "unix:PATH", "inet:HOST:PORT", "inet:[V6]:PORT"; the spans borrow from `text`. */
+/* Parses "unix:PATH", "unix-dgram:PATH", "inet:HOST:PORT", "inet:[V6]:PORT"; the spans borrow from `text`. */
 MUST_USE bool endpoint_parse(struct span text, struct endpoint *ret);
 
 /*

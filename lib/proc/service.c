@@ -429,6 +429,7 @@ int service_main(int argc, char **argv, const struct service_program *program)
 		if (program->start != NULL)
 			program->start();
 		workers_on_crash(on_crash);
+		mem_fill_holes();
 		workers_start(program, self.jail, self.listeners);
 	} else {
 		start_loop(program);

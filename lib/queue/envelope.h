@@ -10,7 +10,8 @@ enum envelope_flag {
 	ENVELOPE_VERIFY_ONLY = 1 << 2,   /* sendmail -bv: resolve, deliver nothing, report */
 	ENVELOPE_VERBOSE = 1 << 3,       /* sendmail -v: deliver and report */
 	ENVELOPE_PROBE = 1 << 4,         /* verify(8): ask the next hop, transfer nothing */
-	ENVELOPE_REQUIRETLS = 1 << 6,
+	ENVELOPE_TLS_OPTIONAL = 1 << 5,  /* header "TLS-Required: no" (RFC 8689) */
+	ENVELOPE_REQUIRETLS = 1 << 6,    /* MAIL ... REQUIRETLS: it is stronger than the former */
 	ENVELOPE_VERP = 1 << 7,          /* verp_delims counts */
 	ENVELOPE_HOLD = 1 << 8,          /* goes to the hold queue at once */
 	ENVELOPE_DISCARD = 1 << 9,       /* accepted and thrown away */

@@ -65,6 +65,11 @@ void keysign_init(struct keysign *keysign)
 	keysign->signer = (struct tls_signer){ sign, keysign };
 }
 
+void keysign_rest(struct keysign *keysign)
+{
+	ipc_rest(&keysign->channel);
+}
+
 void keysign_close(struct keysign *keysign)
 {
 	ipc_close(&keysign->channel);

@@ -42,6 +42,9 @@ struct keysign {
 void keysign_init(struct keysign *keysign);
 void keysign_close(struct keysign *keysign);
 
+/* Frees buffers until the next question; the connection stays. */
+void keysign_rest(struct keysign *keysign);
+
 enum keysign_status {
 	KEYSIGN_FOUND,  /* *ret_chains is set; the caller frees it */
 	KEYSIGN_SAME,   /* still that version */

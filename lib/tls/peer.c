@@ -74,6 +74,16 @@ static char *fingerprint(X509 *certificate, const char *digest_name, bool is_of_
 	return is_good ? hex(bytes, size) : mem_dup_str("");
 }
 
+static enum tls_trouble trouble_of(long problem)
+{
+	switch (problem) {
+	case X509_V_OK: return TLS_TROUBLE_NONE;
+	case X509_V_ERR_HOSTNAME_MISMATCH: return TLS_TROUBLE_NAME;
+	case X509_V_ERR_CERT_HAS_EXPIRED: return TLS_TROUBLE_EXPIRED;
+	default: return TLS_TROUBLE_OTHER;
+	}
+}
+
 void tls_describe_peer(struct tls *tls)
 {
 	struct tls_info *info = &tls->info;
@@ -86,7 +96,8 @@ void tls_describe_peer(struct tls *tls)
 	info->problem = "";
 	if (certificate == NULL)
 		return;
-	info->is_trusted = problem == X509_V_OK;
+	info->trouble = trouble_of(problem);
+	info->is_trusted = info->trouble == TLS_TROUBLE_NONE;
 	info->is_dane = info->is_trusted && SSL_get0_dane_authority(tls->ssl, NULL, NULL) >= 0;
 	if (!info->is_trusted)
 		info->problem = X509_verify_cert_error_string(problem);

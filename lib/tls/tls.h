@@ -113,6 +113,12 @@ void tls_context_free(struct tls_context *context);
 enum { TLS_TICKET_BYTES = 16 + 32 + 32, TLS_TICKETS_MAX = 4 };
 void tls_context_set_tickets(struct tls_context *context, struct span keys);
 
+/*
+ * Server, in a template whose workers will use the context: shakes hands with itself, so that they share
+ * what OpenSSL makes at the first time. The keys must be reachable. Whether it works is for workers to see.
+ */
+void tls_context_warm(struct tls_context *context);
+
 /* ---- sessions ---- */
 
 /* One TLSA record (RFC 6698) for a client. */
@@ -148,6 +154,9 @@ struct tls *tls_new(struct tls_context *context, const struct tls_options *optio
 #define TLS_LIBRARY_PROBLEM "TLS library problem: "
 MUST_USE bool tls_start(struct tls *tls, struct stream *stream, struct buf *ret_error);
 
+/* Why a certificate is not trusted, in kinds. */
+enum tls_trouble { TLS_TROUBLE_NONE, TLS_TROUBLE_NAME, TLS_TROUBLE_EXPIRED, TLS_TROUBLE_OTHER };
+
 /* Whom we talk to, and how well guarded: texts live as long as the session. */
 struct tls_info {
 	const char *protocol; /* "TLSv1.3" */
@@ -158,6 +167,7 @@ struct tls_info {
 	bool is_trusted;      /* ... of an authority that is trusted, in date */
 	bool is_dane;         /* client: a TLSA record matched, names included */
 	const char *problem;  /* why it is not trusted; "" when it is */
+	enum tls_trouble trouble; /* the same */
 	const char *subject, *issuer; /* common names, UTF-8 without controls, or "" */
 	const char *fingerprint, *key_fingerprint; /* "AA:BB:..." or "" */
 	const char *server_name; /* server: whom the client asked for, or "" */

@@ -109,7 +109,8 @@ static bool open_submission(struct submission *s, const struct report *report, s
 		.sender = sender,
 		.rewrite_context = SPAN("local"),
 		.flags = ENVELOPE_INTERNAL |
-			 (report->is_utf8 ? (uint32_t)ENVELOPE_SMTPUTF8 : 0),
+			 (report->is_utf8 ? (uint32_t)ENVELOPE_SMTPUTF8 : 0) |
+			 (report->needs_tls ? (uint32_t)ENVELOPE_REQUIRETLS : 0),
 		.body_type = report->envelope.body_type,
 		.create_us = clock_wall_now().us,
 	};
@@ -392,10 +393,13 @@ static void load_report(struct report *report, const struct kind_row *row, struc
 			queue_message_size(&report->file->header) <=
 				(uint64_t)conf->bounce_size_limit;
 	bool is_asked_for = (flags & (ENVELOPE_VERIFY_ONLY | ENVELOPE_VERBOSE)) != 0;
-	bool is_secret = (flags & ENVELOPE_REQUIRETLS) != 0 && conf->requiretls_redact_dsn;
+	bool is_secret = (flags & ENVELOPE_REQUIRETLS) != 0 && conf->requiretls_enable;
 	struct htab offsets = { .count = 0 };
 
 	report->is_utf8 = (flags & ENVELOPE_SMTPUTF8) != 0;
+	/* RFC 8689 5: either it needs what the message needed, or there is little in it. */
+	report->needs_tls = is_secret && !conf->requiretls_redact_dsn;
+	report->is_tls_optional = !is_secret && (flags & ENVELOPE_TLS_OPTIONAL) != 0;
 	report->has_original = row->wanted == DSN_FAILED && is_small && !is_secret &&
 			       report->envelope.ret != RET_HDRS;
 	report->words = words_get(row->kind == BOUNCE_TRACE && is_asked_for ? WORDS_VERIFY

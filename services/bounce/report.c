@@ -151,6 +151,8 @@ void report_header(const struct report *report, const struct report_reader *read
 			 ? words->postmaster_subject
 			 : words->subject);
 	put_line(&w, "To: %s", buf_str(&to));
+	if (report->is_tls_optional)
+		put_line(&w, "TLS-Required: no");
 	if (conf->enable_threaded_bounces)
 		put_thread(&w, report);
 	put_line(&w, "Auto-Submitted: %s",

@@ -22,6 +22,8 @@ struct report {
 	struct report_rcpt *rcpts;
 	size_t rcpt_count;
 	bool is_utf8;       /* RFC 6533: message/global and its kin */
+	bool needs_tls;     /* REQUIRETLS */
+	bool is_tls_optional; /* "TLS-Required: no" */
 	bool has_original;  /* with the body, not with the header alone */
 	bool is_double;     /* a notification that bounced: the postmaster alone gets it, whole */
 	const char *sender; /* of the message, MAILER-DAEMON@... for the null sender */

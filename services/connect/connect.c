@@ -111,9 +111,10 @@ static int wait_connected(int fd, struct clock_mono deadline)
 }
 
 /* A descriptor, or -1 with errno. */
-static int open_address(const struct sockaddr *address, socklen_t size, struct clock_mono deadline)
+static int open_address(const struct sockaddr *address, socklen_t size, int type,
+			struct clock_mono deadline)
 {
-	int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(address->sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int error = 0;
 
 	if (fd < 0)
@@ -127,7 +128,7 @@ static int open_address(const struct sockaddr *address, socklen_t size, struct c
 	return -1;
 }
 
-static int open_unix(struct span path, struct clock_mono deadline)
+static int open_unix(struct span path, int type, struct clock_mono deadline)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
@@ -136,7 +137,7 @@ static int open_unix(struct span path, struct clock_mono deadline)
 		return -1;
 	}
 	memcpy(address.sun_path, path.p, path.n);
-	return open_address((const struct sockaddr *)&address, sizeof(address), deadline);
+	return open_address((const struct sockaddr *)&address, sizeof(address), type, deadline);
 }
 
 static int open_ip(const struct ip_addr *ip, uint16_t port, struct clock_mono deadline)
@@ -146,10 +147,10 @@ static int open_ip(const struct ip_addr *ip, uint16_t port, struct clock_mono de
 
 	if (ip->family == IP_V4) {
 		memcpy(&v4.sin_addr, ip->bytes, sizeof(v4.sin_addr));
-		return open_address((const struct sockaddr *)&v4, sizeof(v4), deadline);
+		return open_address((const struct sockaddr *)&v4, sizeof(v4), SOCK_STREAM, deadline);
 	}
 	memcpy(&v6.sin6_addr, ip->bytes, sizeof(v6.sin6_addr));
-	return open_address((const struct sockaddr *)&v6, sizeof(v6), deadline);
+	return open_address((const struct sockaddr *)&v6, sizeof(v6), SOCK_STREAM, deadline);
 }
 
 /* The addresses of a name, one after the other. */
@@ -181,7 +182,9 @@ static int open_host(struct span host, uint16_t port, struct clock_mono deadline
 static int open_server(const struct server *server, struct clock_mono deadline)
 {
 	return server->endpoint.is_unix
-		       ? open_unix(server->endpoint.path, deadline)
+		       ? open_unix(server->endpoint.path,
+				   server->endpoint.is_dgram ? SOCK_DGRAM : SOCK_STREAM,
+				   deadline)
 		       : open_host(server->endpoint.host, server->port, deadline);
 }
 

@@ -22,6 +22,7 @@ enum { IDLE_MS = 10 * 1000, CLIENTS_MAX = 4 };
 /* Large enough for each decoded request. */
 union request {
 	struct msg_sts_query sts_query;
+	struct msg_report_post report_post;
 };
 
 /* Who may ask for what. */
@@ -31,6 +32,7 @@ static const struct kind {
 	const char *clients[CLIENTS_MAX]; /* programs */
 } kinds[] = {
 	{ msg_sts_query_desc, sts_handle, { "smtp" } },
+	{ msg_report_post_desc, report_handle, { "tlsrpt" } },
 };
 
 static bool may_ask(const struct kind *kind, const char *client)

@@ -9,6 +9,7 @@
  *     policyfetch.c   the program: jail, dispatch
  *     https.c         HTTPS, for all of them
  *     sts.c           sts_query: the MTA-STS policy of a domain
+ *     report.c        report_post: a TLS report to deliver
  *     sts_cache.c     where policies are kept
  */
 
@@ -27,5 +28,6 @@ enum { ANSWER_MS = 5000 };
 void sts_prepare(void);
 void sts_start(void);
 handler_fn sts_handle;
+handler_fn report_handle;
 
 #endif
