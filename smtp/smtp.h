@@ -260,7 +260,11 @@ enum chat {
 /* Adds a command line (without CRLF) to what is to be sent. */
 void chat_say(struct session *session, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* A line of the dialogue, for the log of a verbose client. */
+/* Who sees each line of the dialogue, '>' or '<' in front; NULL: the log of a verbose client alone. */
+typedef void chat_tracer_fn(char direction, struct span line);
+void chat_trace_to(chat_tracer_fn *tracer);
+
+/* A line of the dialogue, for those. */
 void chat_trace(const struct session *session, char direction, struct span line);
 
 typedef void chat_line_fn(void *context, struct span line, bool is_first);

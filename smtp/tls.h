@@ -11,6 +11,8 @@
 #include "smtp.h"
 #include "tls/tls.h"
 
+struct tls_chains;
+
 enum level {
 	LEVEL_NONE,
 	LEVEL_MAY,
@@ -42,6 +44,9 @@ struct policy {
 /* In prepare(). */
 void policy_prepare(void);
 
+/* A level in place of smtp_tls_security_level; false: there is none of that name. */
+MUST_USE bool policy_set_level(struct span name);
+
 /* Whether any TLS may come up: else OpenSSL need not be started. */
 bool policy_may_want_tls(void);
 
@@ -68,6 +73,20 @@ MUST_USE bool dane_apply(struct transfer *transfer, const struct target *target,
 
 /* Before the jail, after policy_prepare(): reads files, starts OpenSSL. */
 void client_tls_prepare(void);
+
+/*
+ * Certificates to show whose keys are in this process: for a command of the administrator, who may
+ * read them; a worker gets its own from keysign. Taken over. False with a reason.
+ */
+MUST_USE bool client_tls_show(struct tls_chains *chains, struct buf *ret_error);
+
+/*
+ * Who looks at each handshake before anything follows from it. `is_match`: the server is who the
+ * policy wants it to be. True: go on as if it were.
+ */
+typedef bool client_tls_observer_fn(const struct session *session, const struct policy *policy,
+				    bool is_match);
+void client_tls_observe(client_tls_observer_fn *observer);
 
 enum client_tls {
 	CLIENT_TLS_ON,
