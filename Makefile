@@ -82,6 +82,7 @@ LIBS_keysign := $(LIBS_TABLES)
 LIBS_verify := $(LIBS_TABLES)
 LIBS_dns := -lcares
 LIBS_posttls-finger := -lcares $(LIBS_TABLES)
+LIBS_policyfetch := -lcurl
 LIBS_postconf := $(LIBS_TABLES)
 
 PROGRAMS := $(addprefix $(BUILD)/bin/,$(DAEMONS) $(COMMANDS))

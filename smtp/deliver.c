@@ -17,6 +17,9 @@
 #include "proc/debug_peer.h"
 #include "queue/envelope.h"
 
+/* What a table or a policy of MTA-STS may say, and some words about it. */
+enum { POLICY_TEXT_MAX = STS_POLICY_MAX + 1024 };
+
 /* The one session of this worker. */
 static struct session session = { .stream = { .fd = -1 } };
 
@@ -56,10 +59,10 @@ static void begin_transfer(struct transfer *transfer)
 }
 
 /* Whether what was wanted of TLS when the session began is what is wanted now. */
-static bool has_same_policy(const struct target *target)
+static bool has_same_policy(struct transfer *transfer, const struct target *target)
 {
-	struct buf text = BUF_INIT(65536);
-	bool is_same = policy_find(target, &text) &&
+	struct buf text = BUF_INIT(POLICY_TEXT_MAX);
+	bool is_same = policy_find(transfer, target, &text) &&
 		       span_eq(buf_span(&text), buf_span(&session.policy));
 
 	buf_done(&text);
@@ -73,7 +76,7 @@ static void try_kept(struct transfer *transfer, const struct target *target,
 	if (!session.is_open)
 		return;
 	/* A server that speaks unasked says 421; one that has gone reads as end of file. */
-	if (!span_eq(buf_span(&session.target), target->text) || !has_same_policy(target) ||
+	if (!span_eq(buf_span(&session.target), target->text) || !has_same_policy(transfer, target) ||
 	    !session_may_stay(&session) ||
 	    stream_has_input(&session.stream) || session.stream.status != IO_OK) {
 		session.is_broken = session.is_broken || session.stream.status != IO_OK;
@@ -99,8 +102,8 @@ static bool converse(struct transfer *transfer, const struct target *target,
 	enum start start;
 
 	session_set_names(&session, target, host);
-	buf_init(&session.policy, 65536);
-	(void)!policy_find(target, &session.policy);
+	buf_init(&session.policy, POLICY_TEXT_MAX);
+	(void)!policy_find(transfer, target, &session.policy);
 	session.addr = host != NULL ? host->addr : (struct ip_addr){ 0 };
 	session.has_others = !transfer->is_last_host;
 	transfer->delivery->connected = (struct clock_wall){ 0 };

@@ -166,6 +166,13 @@ static bool is_good(const struct session *session)
 	return session->reply.code / 100 == 2;
 }
 
+/* Where TLS is a must, what is said in clear text may be anybody's: it returns no mail. */
+static void doubt(const struct session *session, struct transfer *transfer)
+{
+	if (session->needs_tls && session->tls == NULL)
+		dsn_soften(transfer->why.status);
+}
+
 /* EHLO, LHLO or HELO, and what the server makes of it. */
 static bool greet(struct session *session, struct transfer *transfer, bool wants_ehlo)
 {
@@ -188,6 +195,7 @@ static bool greet(struct session *session, struct transfer *transfer, bool wants
 	}
 	if (!is_greeted) {
 		why_refused(&transfer->why, session);
+		doubt(session, transfer);
 		fail_site(transfer, session);
 		return false;
 	}
@@ -196,6 +204,7 @@ static bool greet(struct session *session, struct transfer *transfer, bool wants
 			 conf->myhostname);
 		why_set(&transfer->why, session->is_best_mx ? "5.4.6" : "4.4.6",
 			"mail for %.*s loops back to myself", SPAN_ARG(buf_span(&session->target)));
+		doubt(session, transfer);
 		fail_site(transfer, session);
 		return false;
 	}
@@ -208,6 +217,8 @@ static bool greet(struct session *session, struct transfer *transfer, bool wants
 static enum start go_without(struct session *session, struct transfer *transfer,
 			     const struct policy *policy)
 {
+	if ((session->features & FEATURE_STARTTLS) == 0)
+		sts_note(policy, session->relay, "STARTTLS is not offered");
 	if (policy->level < LEVEL_ENCRYPT)
 		return START_WELL;
 	if ((session->features & FEATURE_STARTTLS) == 0)
@@ -216,6 +227,7 @@ static enum start go_without(struct session *session, struct transfer *transfer,
 	else
 		why_set(&transfer->why, "4.7.5",
 			"TLS is required, but our TLS engine is unavailable");
+	sts_explain(transfer, policy);
 	fail_site(transfer, session);
 	return START_FAILED;
 }
@@ -246,12 +258,14 @@ static enum start start_wrapped(struct session *session, struct transfer *transf
 static enum start go_on_refused(struct session *session, struct transfer *transfer,
 				const struct policy *policy)
 {
+	sts_note(policy, session->relay, "STARTTLS is refused");
 	if (policy->level < LEVEL_ENCRYPT && !session->is_closing)
 		return START_WELL;
 	if (policy->level < LEVEL_ENCRYPT)
 		why_refused(&transfer->why, session);
 	else
 		why_tls_refused(&transfer->why, session);
+	sts_explain(transfer, policy);
 	fail_site(transfer, session);
 	return START_FAILED;
 }
@@ -310,6 +324,7 @@ static bool take_greeting(struct session *session, struct transfer *transfer, bo
 	/* A server that wants nobody now may be one of several. */
 	if (conf->smtp_skip_5xx_greeting)
 		dsn_soften(transfer->why.status);
+	doubt(session, transfer);
 	fail_site(transfer, session);
 	return false;
 }
@@ -344,6 +359,7 @@ enum start session_start(struct session *session, struct transfer *transfer,
 	session->is_open = true;
 	session->is_broken = session->is_closing = session->is_logged_in = false;
 	session->is_verified = false;
+	session->needs_tls = policy->level >= LEVEL_ENCRYPT;
 	session->tls = NULL;
 	session->may_be_reused = policy->may_reuse;
 	buf_init(&session->tls_key, 4096);

@@ -15,6 +15,7 @@
  *     auth.c         logging in
  *     tls_policy.c   what is wanted of TLS at a host; tls.h has what is said between these files
  *     dane.c         TLSA records
+ *     sts.c          MTA-STS
  *     tls.c          handshakes, and what is logged of them
  *     pix.c          workarounds for a firewall
  *     chat.c         commands out, replies in
@@ -34,6 +35,7 @@
 
 struct policy;
 struct site;
+struct sts;
 struct tls;
 
 /* "lmtp" as program name: LHLO, no MX, an outcome for each recipient. */
@@ -101,6 +103,8 @@ struct transfer {
 	bool is_last_host;  /* no other will be tried: failures are final for this request */
 	bool is_own_backup; /* this machine is an MX of the domain: no fallback relay */
 	bool is_own_best;   /* and no other is better: best_mx_transport */
+	const struct target *sts_target; /* whose MTA-STS policy was asked for last, and that; or NULL */
+	const struct sts *sts;
 };
 
 /* ---- hosts.c ---- */
@@ -188,8 +192,9 @@ struct session {
 	bool has_others;     /* there are further hosts to try when this one fails */
 	struct tls *tls;     /* under the stream; NULL: clear text */
 	bool is_verified;    /* in TLS: the server is who it says */
+	bool needs_tls;      /* by its policy: in clear text nothing counts */
 	bool may_be_reused;  /* by what the policy says of connections with TLS */
-	struct buf policy;   /* what the table said of this next hop */
+	struct buf policy;   /* what table and MTA-STS said of this next hop */
 	struct buf tls_key;  /* of the saved session; empty: none is saved */
 	struct sasl_mechanisms auth_offer; /* what of it we may use */
 	bool is_logged_in;

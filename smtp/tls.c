@@ -29,6 +29,7 @@ struct saved {
 static struct {
 	bool is_open;
 	struct tls_files *files;
+	struct tls_files *web;       /* authorities for MTA-STS; NULL: not wanted */
 	struct maps *loglevels;
 	struct buf file_names;       /* of certificates to show; empty: none */
 	struct keysign keysign;
@@ -86,6 +87,9 @@ static void open_files(struct buf *error)
 		tls_files_add_anchors(self.files, path, error);
 		free(path);
 	}
+	if (policy_may_want_sts())
+		self.web = tls_files_open_web(conf->smtp_tls_CAfile, conf->smtp_tls_CApath,
+					      conf->tls_append_default_CA, error);
 	rest = buf_span(error);
 	while (span_line(&rest, &line))
 		log_warn("cannot load %s", log_clean(line));
@@ -157,9 +161,10 @@ static void make_key(struct session *session, const struct policy *policy, const
 	/* What TLSA records say now counts, not what they said then. */
 	if (*conf->smtp_tls_session_cache_database == '\0' || policy->dane_name != NULL)
 		return;
-	(void)buf_printf(&session->tls_key, "%s\n%s\n%s\n%s\n%s", session->relay,
+	/* Who vouched for the server is part of a session, too. */
+	(void)buf_printf(&session->tls_key, "%s\n%s\n%s\n%s\n%s\n%s", session->relay,
 			 server_name != NULL ? server_name : "", policy->protocols,
-			 policy->ciphers, policy->exclude);
+			 policy->ciphers, policy->exclude, policy->sts != NULL ? "web" : "");
 }
 
 static struct saved *find_saved(const struct session *session)
@@ -221,6 +226,8 @@ static bool matches(const struct tls *tls, const struct policy *policy)
 	case LEVEL_VERIFY:
 	case LEVEL_SECURE: break;
 	}
+	if (policy->is_sts)
+		return info->is_trusted && tls_peer_is(tls, policy->sts_host);
 	return info->is_trusted && tls_peer_matches(tls, policy->names, policy->name_count,
 						    conf->tls_wildcard_matches_multiple_labels);
 }
@@ -284,6 +291,7 @@ static bool shake_hands(struct session *session, const struct policy *policy, in
 	struct tls_options options = {
 		.server_name = policy->dane_name != NULL ? policy->dane_name : policy->server_name,
 		.limits = &limits,
+		.files = policy->sts != NULL ? self.web : NULL,
 		.dane_name = policy->dane_name,
 		.dane_domain = policy->dane_domain,
 		.dane = policy->dane,
@@ -323,6 +331,20 @@ static bool may_go_plain(const struct session *session, struct transfer *transfe
 	       !auth_has_login(session, transfer);
 }
 
+/* In mode testing the policy lets all pass, but not unseen. */
+static void note_certificate(const struct session *session, const struct policy *policy)
+{
+	const struct tls_info *info = tls_info(session->tls);
+
+	if (policy->sts == NULL || policy->dane_name != NULL)
+		return;
+	if (!info->is_trusted)
+		sts_note(policy, session->relay,
+			 *info->problem != '\0' ? info->problem : "no certificate");
+	else if (!tls_peer_is(session->tls, policy->sts_host))
+		sts_note(policy, session->relay, "its certificate is for another name");
+}
+
 enum client_tls client_tls_start(struct session *session, struct transfer *transfer,
 				 const struct policy *policy)
 {
@@ -332,9 +354,11 @@ enum client_tls client_tls_start(struct session *session, struct transfer *trans
 
 	if (!shake_hands(session, policy, level)) {
 		session->is_broken = true;
+		sts_note(policy, session->relay, "TLS handshake failure");
 		if (may_go_plain(session, transfer, policy))
 			return CLIENT_TLS_PLAIN;
 		why_set(&transfer->why, "4.7.5", "Cannot start TLS: handshake failure");
+		sts_explain(transfer, policy);
 		fail_site(transfer, session);
 		return CLIENT_TLS_FAILED;
 	}
@@ -343,9 +367,11 @@ enum client_tls client_tls_start(struct session *session, struct transfer *trans
 	session->is_verified = is_match && policy->level != LEVEL_HALF_DANE;
 	is_tolerated = self.observer != NULL && self.observer(session, policy, is_match);
 	log_session(session, policy, is_match, level);
+	note_certificate(session, policy);
 	if (policy->level < LEVEL_FINGERPRINT || is_match || is_tolerated)
 		return CLIENT_TLS_ON;
 	why_set(&transfer->why, "4.7.5", "Server certificate not verified");
+	sts_explain(transfer, policy);
 	/* In wrapper mode the server has not even greeted: QUIT would only be in its way. */
 	session->is_broken = conf->smtp_tls_wrappermode;
 	fail_site(transfer, session);

@@ -4,14 +4,25 @@
 
 /*
  * TLS in the client. For each host, before the connection, policy_make() says what is wanted
- * there (tls_policy.c, and dane.c for TLSA records); session_start() does it by client_tls_start()
+ * there (tls_policy.c, dane.c for TLSA records, sts.c for MTA-STS); session_start() does it by client_tls_start()
  * (tls.c). Nothing that a policy of level encrypt or higher is about ever goes in clear text.
  */
 
+#include "mail/sts.h"
 #include "smtp.h"
 #include "tls/tls.h"
 
 struct tls_chains;
+
+/* What MTA-STS says of a domain; in the arena of the delivery, as are its texts. */
+struct sts {
+	struct span domain;
+	bool has_policy;
+	struct sts_policy policy;
+	struct span id;
+	uint32_t failure; /* enum sts_failure of ipc/sts.h, and its reason */
+	struct span reason;
+};
 
 enum level {
 	LEVEL_NONE,
@@ -37,6 +48,9 @@ struct policy {
 	const char *dane_domain; /* which a DANE-TA certificate may name as well; or NULL */
 	const struct tls_dane *dane;
 	size_t dane_count;
+	const struct sts *sts;   /* MTA-STS, in mode testing or enforce; NULL: none that counts here */
+	bool is_sts;             /* the level is that of the MTA-STS policy */
+	struct span sts_host;    /* the MX host by its own name, which its certificate must have */
 };
 
 /* ---- tls_policy.c ---- */
@@ -50,6 +64,9 @@ MUST_USE bool policy_set_level(struct span name);
 /* Whether any TLS may come up: else OpenSSL need not be started. */
 bool policy_may_want_tls(void);
 
+/* Whether MTA-STS policies may count: else authorities of the web need not be read. */
+bool policy_may_want_sts(void);
+
 /*
  * What is wanted at `host` (NULL: a UNIX socket) of `target`. False: nothing must be sent there,
  * transfer->why says why, and the log has it.
@@ -58,16 +75,45 @@ MUST_USE bool policy_make(struct transfer *transfer, const struct target *target
 			  const struct host *host, struct policy *ret);
 
 /*
- * What tables say of that next hop, for telling whether it is what it was when a session began. False:
- * the table cannot be asked.
+ * What tables, or MTA-STS, say of that next hop, for telling whether it is what it was when a session
+ * began. False: they cannot be asked.
  */
-MUST_USE bool policy_find(const struct target *target, struct buf *ret_text);
+MUST_USE bool policy_find(struct transfer *transfer, const struct target *target,
+			  struct buf *ret_text);
 
 /* ---- dane.c ---- */
 
 /* Adds TLSA records to a policy of level dane or dane-only, or lowers it. False: as above. */
 MUST_USE bool dane_apply(struct transfer *transfer, const struct target *target,
 			 const struct host *host, struct policy *policy);
+
+/* ---- sts.c ---- */
+
+/*
+ * What policyfetch says of the target's domain, asked once a transfer. *ret is NULL where MTA-STS is not
+ * wanted or cannot be: no MX records are followed. False: it cannot be asked, transfer->why is set.
+ */
+MUST_USE bool sts_find(struct transfer *transfer, const struct target *target,
+		       const struct sts **ret);
+
+/*
+ * Raises a policy of level may (or what dane_apply() has left) to what the domain's MTA-STS policy wants
+ * of `host`. False: this host must not be used, transfer->why says why.
+ */
+MUST_USE bool sts_apply(struct transfer *transfer, const struct target *target,
+			const struct host *host, struct policy *policy);
+
+/*
+ * One line for the log where the MTA-STS policy, if there is one, refuses a host, or in mode testing
+ * would do so. All such decisions come by here.
+ */
+void sts_note(const struct policy *policy, const char *relay, const char *what);
+
+/* Adds to transfer->why, where the policy is one of MTA-STS, whose it is. */
+void sts_explain(struct transfer *transfer, const struct policy *policy);
+
+/* Appends what tells one policy from another. False: as above. */
+MUST_USE bool sts_describe(struct transfer *transfer, const struct target *target, struct buf *out);
 
 /* ---- tls.c ---- */
 

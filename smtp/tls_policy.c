@@ -93,14 +93,27 @@ static enum table_status find_policy(const struct target *target, struct span *r
 	return status;
 }
 
-bool policy_find(const struct target *target, struct buf *ret_text)
+/* Levels that leave room for what a domain wants of its own. */
+static bool may_have_sts(void)
+{
+	return self.global == LEVEL_MAY || self.global == LEVEL_DANE;
+}
+
+bool policy_find(struct transfer *transfer, const struct target *target, struct buf *ret_text)
 {
 	struct span value;
 	enum table_status status = find_policy(target, &value);
 
 	if (status == TABLE_FOUND)
 		(void)buf_add(ret_text, value);
+	if (status == TABLE_NOT_FOUND && may_have_sts())
+		return sts_describe(transfer, target, ret_text);
 	return status == TABLE_FOUND || status == TABLE_NOT_FOUND;
+}
+
+bool policy_may_want_sts(void)
+{
+	return conf->smtp_tls_mta_sts && !is_lmtp && may_have_sts();
 }
 
 /* ---- what cannot be ---- */
@@ -284,7 +297,7 @@ static bool take_site(struct transfer *transfer, struct span key, bool *has_any,
 }
 
 static bool find_per_site(struct transfer *transfer, const struct target *target,
-			  const struct host *host, enum level *level)
+			  const struct host *host, enum level *level, bool *ret_is_said)
 {
 	enum level found = LEVEL_NONE;
 	bool has_any = false;
@@ -293,6 +306,7 @@ static bool find_per_site(struct transfer *transfer, const struct target *target
 	    (host != NULL && !span_eq_nocase(host->name, target->text) &&
 	     !take_site(transfer, host->name, &has_any, &found)))
 		return false;
+	*ret_is_said = has_any;
 	/* MAY says no more than that nobody minds what holds for all. */
 	if (has_any && (found != LEVEL_MAY || self.global < LEVEL_MAY))
 		*level = found;
@@ -349,16 +363,20 @@ static void set_server_name(struct arena *arena, const struct target *target,
 	policy->server_name = name.n > 0 && !ip_parse(name, &addr) ? name.p : NULL;
 }
 
+/* *ret_is_said: a table says something of that place, and so MTA-STS does not count. */
 static bool find_what_is_said(struct transfer *transfer, const struct target *target,
-			      const struct host *host, struct policy *policy, struct buf *names)
+			      const struct host *host, struct policy *policy, struct buf *names,
+			      bool *ret_is_said)
 {
 	struct span value;
 
 	if (maps_is_empty(self.policies))
 		return maps_is_empty(self.per_site) ||
-		       find_per_site(transfer, target, host, &policy->level);
+		       find_per_site(transfer, target, host, &policy->level, ret_is_said);
 	switch (find_policy(target, &value)) {
-	case TABLE_FOUND: return take_value(transfer, target, value, policy, names);
+	case TABLE_FOUND:
+		*ret_is_said = true;
+		return take_value(transfer, target, value, policy, names);
 	case TABLE_NOT_FOUND: return true;
 	case TABLE_ERROR:
 	case TABLE_PENDING: break;
@@ -367,7 +385,8 @@ static bool find_what_is_said(struct transfer *transfer, const struct target *ta
 }
 
 static bool complete(struct transfer *transfer, const struct target *target,
-		     const struct host *host, struct span names, struct policy *policy)
+		     const struct host *host, struct span names, bool is_said,
+		     struct policy *policy)
 {
 	struct arena *arena = &transfer->delivery->arena;
 
@@ -384,6 +403,8 @@ static bool complete(struct transfer *transfer, const struct target *target,
 	if ((policy->level == LEVEL_DANE || policy->level == LEVEL_DANE_ONLY) &&
 	    !dane_apply(transfer, target, host, policy))
 		return false;
+	if (!is_said && may_have_sts() && !sts_apply(transfer, target, host, policy))
+		return false;
 	set_limits(arena, policy);
 	return check_limits(transfer, target, policy);
 }
@@ -392,13 +413,13 @@ bool policy_make(struct transfer *transfer, const struct target *target, const s
 		 struct policy *ret)
 {
 	struct buf names = BUF_INIT(NAMES_BYTES_MAX);
-	bool is_good;
+	bool is_good, is_said = false;
 
 	*ret = (struct policy){ .level = self.global,
 				.may_reuse = conf->smtp_tls_connection_reuse };
-	is_good = find_what_is_said(transfer, target, host, ret, &names) &&
+	is_good = find_what_is_said(transfer, target, host, ret, &names, &is_said) &&
 		  complete(transfer, target, host,
-			   arena_span(&transfer->delivery->arena, buf_span(&names)), ret);
+			   arena_span(&transfer->delivery->arena, buf_span(&names)), is_said, ret);
 	buf_done(&names);
 	if (!is_good)
 		log_warn("TLS policy lookup for %s/%s: %s", log_clean(target->text),

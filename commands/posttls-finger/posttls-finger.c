@@ -170,7 +170,7 @@ static void set_defaults(void)
 		{ "smtp_quit_timeout", "30s" },        { "smtp_skip_quit_response", "no" },
 		{ "smtp_tls_session_cache_database", "internal:" }, { "smtp_tls_security_level", "may" },
 		{ "smtp_dns_support_level", "dnssec" }, { "ignore_mx_lookup_error", "no" },
-		{ "smtp_tls_dane_insecure_mx_policy", "dane" },
+		{ "smtp_tls_dane_insecure_mx_policy", "dane" },           { "smtp_tls_mta_sts", "no" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(settings); i++)

@@ -18,6 +18,7 @@
 #include <sys/epoll.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/event.h"
@@ -144,6 +145,20 @@ static void load_place(const struct jail *jail)
 	load_ids();
 
 	set_socket_prefix(service.is_chrooted && is_own);
+}
+
+int service_own_directory(const char *name)
+{
+	char *path = mem_printf("%s/%s", self.place.own_root, name);
+	uid_t uid = self.place.ids[self.jail->uid].uid;
+	gid_t gid = self.place.ids[self.jail->uid].gid;
+	bool is_made = mkdir(path, 0700) == 0 || errno == EEXIST;
+	int fd = is_made ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+
+	if (fd < 0 || (!service.is_single_uid && (fchown(fd, uid, gid) < 0 || fchmod(fd, 0700) < 0)))
+		fatal("%s: %s", path, strerror(errno));
+	free(path);
+	return fd;
 }
 
 void service_confine(const struct jail *jail)

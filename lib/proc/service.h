@@ -97,6 +97,13 @@ extern struct service service;
 struct queue_dirs;
 void service_open_queue(struct queue_dirs *dirs);
 
+/*
+ * In prepare(): makes the directory `name` in this program's own one, if it is not there yet, for
+ * this program alone to read and write. A descriptor for it, which is good in the jail too; what is
+ * reached by it is inside. A failure is fatal.
+ */
+int service_own_directory(const char *name);
+
 /* main() of every daemon. */
 int service_main(int argc, char **argv, const struct service_program *program);
 

@@ -47,6 +47,14 @@ static void add_directory(X509_STORE *trust, const char *path, struct buf *ret_e
 	(void)closedir(directory);
 }
 
+/* The system's. */
+static void add_default(X509_STORE *trust, struct buf *ret_error)
+{
+	if (X509_STORE_load_file(trust, X509_get_default_cert_file()) != 1)
+		ERR_clear_error();
+	add_directory(trust, X509_get_default_cert_dir(), ret_error);
+}
+
 static EVP_PKEY *read_dh(const char *path)
 {
 	BIO *bio = BIO_new_file(path, "r");
@@ -74,17 +82,43 @@ struct tls_files *tls_files_open(const char *ca_file, const char *ca_path, bool 
 		files->names = SSL_load_client_CA_file(ca_file);
 	if (*ca_path != '\0')
 		add_directory(files->trust, ca_path, ret_error);
-	if (with_default && has_any) {
-		if (X509_STORE_load_file(files->trust, X509_get_default_cert_file()) != 1)
-			ERR_clear_error();
-		add_directory(files->trust, X509_get_default_cert_dir(), ret_error);
-	}
+	if (with_default && has_any)
+		add_default(files->trust, ret_error);
 	if (*dh_file != '\0' && strcmp(dh_file, "auto") != 0) {
 		files->dh = read_dh(dh_file);
 		if (files->dh == NULL)
 			complain(ret_error, dh_file);
 	}
 	return files;
+}
+
+struct tls_files *tls_files_open_web(const char *ca_file, const char *ca_path, bool with_default,
+				     struct buf *ret_error)
+{
+	struct tls_files *files = tls_files_open(ca_file, ca_path, with_default, "", ret_error);
+
+	if (*ca_file == '\0' && *ca_path == '\0')
+		add_default(files->trust, ret_error);
+	return files;
+}
+
+bool tls_files_pem(const struct tls_files *files, struct buf *out)
+{
+	STACK_OF(X509) *all = X509_STORE_get1_all_certs(files->trust);
+	BIO *bio = BIO_new(BIO_s_mem());
+	int count = all != NULL && bio != NULL ? sk_X509_num(all) : 0, written = 0;
+	char *text = NULL;
+	long size;
+	bool is_good;
+
+	while (written < count && PEM_write_bio_X509(bio, sk_X509_value(all, written)) == 1)
+		written++;
+	size = bio != NULL ? BIO_get_mem_data(bio, &text) : 0;
+	is_good = count > 0 && written == count && size > 0 &&
+		  buf_append(out, text, (size_t)size);
+	BIO_free(bio);
+	sk_X509_pop_free(all, X509_free);
+	return is_good;
 }
 
 void tls_files_add_anchors(struct tls_files *files, const char *path, struct buf *ret_error)

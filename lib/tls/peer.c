@@ -153,15 +153,15 @@ static bool matches_any(struct span name, const struct span *patterns, size_t co
 	return false;
 }
 
-/* The first name that matches is appended to `out` unless that is NULL. */
-static bool find_name(const struct tls *tls, const struct span *patterns, size_t count,
-		      bool is_wide, struct buf *out)
+/* *ret_has_names: there are DNS names; the first that matches is appended to `out`, unless that is NULL. */
+static bool matches_dns(const struct tls *tls, const struct span *patterns, size_t count,
+			bool is_wide, bool *ret_has_names, struct buf *out)
 {
 	X509 *certificate = SSL_get0_peer_certificate(tls->ssl);
 	GENERAL_NAMES *names;
-	bool has_names = false;
-	struct span found = { NULL, 0 }, subject = span_of(tls->info.subject);
+	struct span found = { NULL, 0 };
 
+	*ret_has_names = false;
 	if (certificate == NULL)
 		return false;
 	names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
@@ -171,19 +171,30 @@ static bool find_name(const struct tls *tls, const struct span *patterns, size_t
 
 		if (name->type != GEN_DNS)
 			continue;
-		has_names = true;
+		*ret_has_names = true;
 		text = (struct span){ (const char *)ASN1_STRING_get0_data(name->d.dNSName),
 				      (size_t)ASN1_STRING_length(name->d.dNSName) };
 		if (found.n == 0 && matches_any(text, patterns, count, is_wide))
 			found = text;
 	}
-	if (!has_names && matches_any(subject, patterns, count, is_wide))
-		found = subject;
 	if (out != NULL)
 		(void)buf_add(out, found);
 	GENERAL_NAMES_free(names);
 	ERR_clear_error();
 	return found.n > 0;
+}
+
+static bool find_name(const struct tls *tls, const struct span *patterns, size_t count,
+		      bool is_wide, struct buf *out)
+{
+	struct span subject = span_of(tls->info.subject);
+	bool has_names, is_match = matches_dns(tls, patterns, count, is_wide, &has_names, out);
+
+	if (has_names || !tls->info.has_peer || !matches_any(subject, patterns, count, is_wide))
+		return is_match;
+	if (out != NULL)
+		(void)buf_add(out, subject);
+	return true;
 }
 
 bool tls_peer_matches(const struct tls *tls, const struct span *patterns, size_t count,
@@ -196,6 +207,14 @@ bool tls_peer_name(const struct tls *tls, const struct span *patterns, size_t co
 		   struct buf *out)
 {
 	return find_name(tls, patterns, count, is_wide, out);
+}
+
+bool tls_peer_is(const struct tls *tls, struct span host)
+{
+	bool has_names;
+
+	return host.n > 0 && host.p[0] != '.' &&
+	       matches_dns(tls, &host, 1, false, &has_names, NULL);
 }
 
 void tls_dane_match(const struct tls *tls, struct buf *out)

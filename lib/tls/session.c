@@ -149,6 +149,10 @@ static bool set_options(SSL *ssl, const struct tls_options *options, struct buf 
 		tls_error(ret_error, "server name");
 		return false;
 	}
+	if (options->files != NULL && SSL_set1_verify_cert_store(ssl, options->files->trust) != 1) {
+		tls_error(ret_error, "cannot use other authorities");
+		return false;
+	}
 	use_saved(ssl, options->saved_session);
 	return true;
 }

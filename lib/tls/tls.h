@@ -51,6 +51,16 @@ struct tls_files *tls_files_open(const char *ca_file, const char *ca_path, bool 
 void tls_files_close(struct tls_files *files);
 
 /*
+ * The authorities that vouch for names on the web and, with MTA-STS, for MX hosts: as above, but the
+ * system's where neither file nor directory is given.
+ */
+struct tls_files *tls_files_open_web(const char *ca_file, const char *ca_path, bool with_default,
+				     struct buf *ret_error);
+
+/* Appends all authorities in PEM. False: there is none, or they do not fit. */
+MUST_USE bool tls_files_pem(const struct tls_files *files, struct buf *out);
+
+/*
  * The certificates of one more file are trusted without a chain above them, whether they are an
  * authority's root or not (smtp_tls_trust_anchor_file). Errors as above.
  */
@@ -115,6 +125,7 @@ struct tls_options {
 	/* client */
 	const char *server_name;         /* sent as SNI; NULL: none */
 	const struct tls_limits *limits; /* instead of the context's, by policy; NULL: those */
+	const struct tls_files *files;   /* authorities in place of the context's; NULL: those */
 	const char *dane_name;           /* RFC 7672: the TLSA base domain, with `dane`; or NULL */
 	const char *dane_domain;         /* another name that a DANE-TA certificate may have; or NULL */
 	const struct tls_dane *dane;
@@ -189,6 +200,12 @@ void tls_dane_match(const struct tls *tls, struct buf *out);
  * the certificate in PEM. Appends lines; nothing for a session that was resumed.
  */
 void tls_peer_chain(const struct tls *tls, struct buf *out);
+
+/*
+ * Whether one of the certificate's DNS names is `host`; "*." stands for one label, and a common name
+ * for nothing (RFC 6125, as RFC 8461 4.2 wants it).
+ */
+bool tls_peer_is(const struct tls *tls, struct span host);
 
 /*
  * The session for the next connection to the same place: appended to *out. False: none (yet). In TLS 1.3

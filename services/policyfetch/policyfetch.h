@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef SERVICES_POLICYFETCH_POLICYFETCH_H
+#define SERVICES_POLICYFETCH_POLICYFETCH_H
+
+/*
+ * What policyfetch can be asked. A kind of request is one message, a file with its handler, and a
+ * row in the table of policyfetch.c, which says who may send it:
+ *
+ *     policyfetch.c   the program: jail, dispatch
+ *     https.c         HTTPS, for all of them
+ *     sts.c           sts_query: the MTA-STS policy of a domain
+ *     sts_cache.c     where policies are kept
+ */
+
+#include "ipc/channel.h"
+
+/*
+ * Handles the request that was received last, whose decoded form `request` points into
+ * channel->in: nothing else may be received before it is done. It sends the answer. False: the
+ * client is of no use any more.
+ */
+typedef bool handler_fn(struct ipc_channel *channel, const void *request);
+
+enum { ANSWER_MS = 5000 };
+
+/* In prepare(), and in the jail before the workers. */
+void sts_prepare(void);
+void sts_start(void);
+handler_fn sts_handle;
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files of MTA-STS policies; see sts_cache.h. Runs in policyfetch, in its jail. Domains have been
+ * checked to be host names, so none is a path; names that begin with "#" are our own.
+ */
+
+#include "services/policyfetch/sts_cache.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/htab.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "mail/domain.h"
+#include "mail/sts.h"
+#include "proc/service.h"
+
+enum { LOCKS = 65536, LOCK_PAUSE_MS = 20, KEEP_PERCENT = 90 };
+
+static struct {
+	int directory, locks;
+	atomic_size_t *count; /* of files, in all workers */
+} self = { -1, -1, NULL };
+
+void sts_cache_open(void)
+{
+	self.directory = service_own_directory("mta-sts");
+}
+
+/* ---- reading ---- */
+
+static const char *file_name(struct span domain, char *out, size_t size)
+{
+	(void)snprintf(out, size, "%.*s", SPAN_ARG(domain));
+	return out;
+}
+
+/* Whether this can have been written by sts_cache_put() for that domain. */
+static bool is_sound(const struct msg_sts_entry *entry, struct span domain)
+{
+	struct sts_policy policy;
+	const char *reason;
+
+	return span_eq(entry->domain, domain) && entry->fetched_s >= 0 && entry->failed_s >= 0 &&
+	       (entry->text.n == 0 || sts_policy_parse(entry->text, &policy, &reason));
+}
+
+bool sts_cache_get(struct span domain, struct buf *wire, struct msg_sts_entry *ret)
+{
+	char name[DOMAIN_NAME_MAX + 1];
+	int fd = openat(self.directory, file_name(domain, name, sizeof(name)),
+			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct span rest;
+	bool is_good;
+
+	buf_reset(wire);
+	if (fd < 0)
+		return false;
+	is_good = buf_read(wire, fd);
+	(void)close(fd);
+	rest = buf_span(wire);
+	is_good = is_good && msg_sts_entry_decode(&rest, ret) && rest.n == 0 &&
+		  is_sound(ret, domain);
+	if (!is_good)
+		log_warn("the MTA-STS policy that was kept for %s is damaged", log_clean(domain));
+	return is_good;
+}
+
+/* ---- how many ---- */
+
+struct file {
+	char *name;
+	int64_t until_s;
+};
+
+static int compare_files(const void *left, const void *right)
+{
+	const struct file *a = left, *b = right;
+
+	return a->until_s < b->until_s ? -1 : a->until_s > b->until_s;
+}
+
+static struct file *list_files(DIR *directory, size_t *ret_count)
+{
+	struct file *files = NULL;
+	const struct dirent *entry;
+	size_t count = 0, room = 0;
+	struct stat st;
+
+	while ((entry = readdir(directory)) != NULL) {
+		if (entry->d_name[0] == '.' || entry->d_name[0] == '#' ||
+		    fstatat(self.directory, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		if (count == room) {
+			room = room * 2 + 64;
+			files = mem_resize(files, room * sizeof(*files));
+		}
+		files[count++] = (struct file){ mem_dup_str(entry->d_name), st.st_mtim.tv_sec };
+	}
+	*ret_count = count;
+	return files;
+}
+
+/* Removes what is of no use; and where that is not enough, what will be next. */
+static void clean(void)
+{
+	int fd = openat(self.directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
+	int64_t now_s = clock_wall_now().us / 1000000;
+	struct file *files;
+	size_t count, left, most = STS_CACHE_MAX;
+
+	if (directory == NULL) {
+		log_warn("cannot read the directory of MTA-STS policies: %s", strerror(errno));
+		if (fd >= 0)
+			(void)close(fd);
+		return;
+	}
+	files = list_files(directory, &count);
+	left = count;
+	if (count > most)
+		most = most * KEEP_PERCENT / 100;
+	qsort(files, count, sizeof(*files), compare_files);
+	for (size_t i = 0; i < count; i++) {
+		if ((files[i].until_s < now_s || left > most) &&
+		    unlinkat(self.directory, files[i].name, 0) == 0)
+			left--;
+		free(files[i].name);
+	}
+	free(files);
+	(void)closedir(directory);
+	atomic_store(self.count, left);
+}
+
+void sts_cache_start(void)
+{
+	void *shared = mmap(NULL, sizeof(*self.count), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (shared == MAP_FAILED)
+		fatal("no memory: %s", strerror(errno));
+	self.count = shared;
+	atomic_init(self.count, 0);
+	self.locks = openat(self.directory, "#locks", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (self.locks < 0)
+		fatal("cannot make a file in the directory of MTA-STS policies: %s", strerror(errno));
+	clean();
+}
+
+/* ---- writing ---- */
+
+static bool write_all(int fd, struct span bytes)
+{
+	while (bytes.n > 0) {
+		ssize_t done = write(fd, bytes.p, bytes.n);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+			return false;
+		bytes = span_from(bytes, (size_t)done);
+	}
+	return true;
+}
+
+static bool write_file(const char *name, struct span bytes, int64_t until_s)
+{
+	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = until_s } };
+	int fd = openat(self.directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+			0600);
+	bool is_good = fd >= 0 && write_all(fd, bytes) && futimens(fd, times) == 0 && fsync(fd) == 0;
+
+	/* A failure of close() is one of the disk; fsync() has had it. */
+	if (fd >= 0)
+		(void)close(fd);
+	return is_good;
+}
+
+static bool replace(const char *temp, const char *name)
+{
+	if (renameat2(self.directory, temp, self.directory, name, RENAME_NOREPLACE) == 0) {
+		if (atomic_fetch_add(self.count, 1) >= STS_CACHE_MAX)
+			clean();
+		return true;
+	}
+	return errno == EEXIST && renameat(self.directory, temp, self.directory, name) == 0;
+}
+
+void sts_cache_put(const struct msg_sts_entry *entry, int64_t until_s)
+{
+	struct buf wire = BUF_INIT(STS_ENTRY_MAX);
+	char name[DOMAIN_NAME_MAX + 1], temp[32];
+
+	(void)snprintf(temp, sizeof(temp), "#%ld", (long)getpid());
+	if (!msg_sts_entry_encode(&wire, entry) || !write_file(temp, buf_span(&wire), until_s) ||
+	    !replace(temp, file_name(entry->domain, name, sizeof(name)))) {
+		log_warn("cannot keep the MTA-STS policy of %s: %s", log_clean(entry->domain),
+			 strerror(errno));
+		(void)unlinkat(self.directory, temp, 0);
+	}
+	buf_done(&wire);
+}
+
+/* ---- one at a time ---- */
+
+static bool set_lock(struct span domain, short type)
+{
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET,
+			      .l_start = (off_t)(htab_hash(domain) % LOCKS), .l_len = 1 };
+
+	return fcntl(self.locks, F_SETLK, &lock) == 0;
+}
+
+bool sts_cache_lock(struct span domain, struct clock_mono deadline)
+{
+	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_MS * 1000000L };
+
+	while (!set_lock(domain, F_WRLCK)) {
+		if ((errno != EAGAIN && errno != EACCES) || clock_is_past(deadline))
+			return false;
+		(void)nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
+void sts_cache_unlock(struct span domain)
+{
+	(void)set_lock(domain, F_UNLCK);
+}
