@@ -13,6 +13,7 @@
  *     connect.c      sockets
  *     session.c      greeting, EHLO, XFORWARD, QUIT; sessions kept for the next request
  *     auth.c         logging in
+ *     token.c        access tokens for that, from the service "oauth"
  *     tls_policy.c   what is wanted of TLS at a host; tls.h has what is said between these files
  *     dane.c         TLSA records
  *     sts.c          MTA-STS
@@ -241,6 +242,15 @@ bool auth_log_in(struct session *session, struct transfer *transfer);
 
 /* Whether there may be a password for that server. */
 bool auth_has_login(const struct session *session, struct transfer *transfer);
+
+/* ---- token.c ---- */
+
+/*
+ * The access token of an account of smtp_sasl_oauth_file, in the arena. `refused`: the one that the
+ * server did not want; it comes back when there is no better one. False: none, *ret_reason says why.
+ */
+MUST_USE bool token_find(struct arena *arena, struct span account, struct span refused,
+			 struct span *ret_token, struct span *ret_reason);
 
 /* ---- pix.c ---- */
 

@@ -10,6 +10,11 @@
  *     https.c         HTTPS, for all of them
  *     sts.c           sts_query: the MTA-STS policy of a domain
  *     sts_cache.c     where policies are kept
+ *     oauth.c         token_query: an OAuth access token for a relay
+ *     oauth_store.c   where tokens are kept
+ *
+ * Two services run it: "policyfetch" for policies, and "oauth" for tokens. Each answers its own kind
+ * alone, and has nothing of the other's in its memory.
  */
 
 #include "ipc/channel.h"
@@ -27,5 +32,8 @@ enum { ANSWER_MS = 5000 };
 void sts_prepare(void);
 void sts_start(void);
 handler_fn sts_handle;
+void oauth_prepare(void);
+void oauth_start(void);
+handler_fn oauth_handle;
 
 #endif
