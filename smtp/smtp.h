@@ -8,6 +8,7 @@
  *     smtp.c         the program: tables, jail, one request after the other
  *     deliver.c      which hosts, in which order, until every recipient has an outcome
  *     target.c       nexthop texts: domain, [host]:port, inet:host, unix:path
+ *     relays.c       which relays of a list work: a memory that all workers share
  *     hosts.c        the addresses of a target: MX, SRV, A, AAAA; loops to ourselves
  *     srv.c          the order of SRV records
  *     connect.c      sockets
@@ -68,6 +69,7 @@ struct target {
 	bool is_exact;    /* in brackets, or inet:, or no MX wanted: no MX lookup */
 	bool is_unix;
 	bool is_fallback; /* from smtp_fallback_relay */
+	bool is_one_of_several; /* its health is remembered: relays.c */
 };
 
 /* Takes the next target of a list; false at its end. A malformed one has an empty host. */
@@ -104,9 +106,30 @@ struct transfer {
 	bool is_last_host;  /* no other will be tried: failures are final for this request */
 	bool is_own_backup; /* this machine is an MX of the domain: no fallback relay */
 	bool is_own_best;   /* and no other is better: best_mx_transport */
+	/* About the target at hand, for relays.c: */
+	bool is_reached;    /* a session came about */
+	bool has_taken;     /* it took a recipient's message */
+	bool is_in_trouble; /* connection, TLS or login failed, or it refuses whoever sends */
 	const struct target *sts_target; /* whose MTA-STS policy was asked for last, and that; or NULL */
 	const struct sts *sts;
 };
+
+/* ---- relays.c ---- */
+
+/* In prepare(): the memory, which workers inherit. */
+void relays_prepare(void);
+
+/*
+ * Puts those that failed lately behind the others, where there are several. They are still tried when
+ * nobody else takes a message.
+ */
+void relays_order(struct arena *arena, struct target *targets, size_t count);
+
+/* What came of trying it; transfer->why says why not. Logs when it goes out of service or comes back. */
+void relays_note(const struct transfer *transfer, const struct target *target, bool is_well);
+
+/* Whether a reply is about whoever sends, and not about a recipient or a message: a quota, 421. */
+bool relays_is_refusal(const struct smtp_reply *reply);
 
 /* ---- hosts.c ---- */
 
