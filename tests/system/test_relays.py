@@ -49,6 +49,7 @@ def mta(make_mta, dns):
         return f"{name}.test {transport}:[a-{name}.test]:587, [b-{name}.test]:587\n"
     return make_mta(
         main={
+            "compatibility_level": "3.11",
             "transport_maps": "hash:$config_directory/transport",
             "smtp_sasl_auth_enable": "yes",
             "smtp_sasl_security_options": "noanonymous",
