@@ -68,6 +68,8 @@ COMMANDS := $(sort $(patsubst commands/%.c,%,$(wildcard commands/*.c)) \
 sources_of = $(extra_$(1)) $(wildcard $(1)/*.c services/$(1)/*.c smtpd/$(1)/*.c local/$(1)/*.c commands/$(1)/*.c commands/$(1).c)
 # Sources that a program takes from another folder.
 extra_postern := master/config.c
+extra_posttls-finger := $(filter-out smtp/smtp.c,$(wildcard smtp/*.c)) \
+	$(addprefix services/dns/,cache.c carrier.c local.c questions.c)
 extra_postalias := $(filter-out %/postmap.c,$(wildcard commands/postmap/*.c))
 objects_of = $(patsubst %.c,$(BUILD)/%.o,$(1))
 
@@ -79,6 +81,7 @@ LIBS_postalias := $(LIBS_TABLES)
 LIBS_keysign := $(LIBS_TABLES)
 LIBS_verify := $(LIBS_TABLES)
 LIBS_dns := -lcares
+LIBS_posttls-finger := -lcares $(LIBS_TABLES)
 LIBS_policyfetch := -lcurl
 LIBS_https_test := -lcurl
 LIBS_tlsrpt := -lz

@@ -26,7 +26,7 @@ enum {
 };
 
 static const struct submitter submitters[] = {
-	{ "smtpd", LEAVE_OUT,
+	{ "smtpd", LEAVE_OUT | SUBMIT_ASK_AUTHORS,
 	  ENVELOPE_SMTPUTF8 | ENVELOPE_REQUIRETLS | ENVELOPE_VERP | ENVELOPE_HOLD |
 		  ENVELOPE_DISCARD | ENVELOPE_SHOW_LOGIN,
 	  false },
@@ -184,6 +184,10 @@ static void serve_client(struct ipc_channel *channel, const struct submitter *su
 		memcpy(message.id, next_id, sizeof(message.id));
 		message.submitter = submitter;
 		goes_on = take_message(channel, submitter);
+		if (goes_on) {
+			message_end_content(&message);
+			goes_on = authors_settle(&message, channel);
+		}
 		if (goes_on) {
 			message_finish(&message);
 			make_id(next_id);

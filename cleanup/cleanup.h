@@ -42,6 +42,15 @@ struct content {
 	bool is_after_cr;   /* the last byte of the last piece was a CR */
 };
 
+/* What SUBMIT_ASK_AUTHORS is about; see authors.c. */
+struct authors {
+	struct buf from;   /* addresses of From:, a line each */
+	struct buf sender; /* of Sender: */
+	struct buf held;   /* finished Sender: headers, until it is known whether they stay */
+	size_t from_count, sender_count; /* headers */
+	bool is_from_odd, is_sender_odd; /* one was not understood */
+};
+
 /* The header section in the making. */
 struct head {
 	struct buf header; /* the header that is being read, with its continuation lines */
@@ -52,6 +61,7 @@ struct head {
 	bool is_resent;     /* there is a Resent- header */
 	bool has_8bit;
 	int hops;           /* Received: headers */
+	struct authors authors;
 };
 
 struct maps;
@@ -102,6 +112,8 @@ void message_add_rcpts(struct message *message, struct span rcpts);
 void message_add_data(struct message *message, struct span bytes);
 
 /* The end of the content: commits or drops the message. Its result is final then. */
+/* All data has come; then the client may be asked (authors_settle()), then the message is made durable. */
+void message_end_content(struct message *message);
 void message_finish(struct message *message);
 
 /* Whether the message may still be accepted. */
@@ -219,6 +231,26 @@ void body_start(struct message *message);
 
 /* At the end: refuses what breaks MIME's rules, as far as main.cf says so. */
 void body_end(struct message *message);
+
+/* ---- authors.c ---- */
+
+void authors_init(struct authors *authors);
+void authors_reset(struct authors *authors);
+
+/* Reads From: and Sender: as the client wrote them, when the client will be asked. */
+void authors_note(struct message *message, const struct header *header);
+
+/* cleanup has added a From: header with the envelope sender. */
+void authors_note_added(struct message *message);
+
+/* What the head got behind `before` is a Sender: header: it is held back until the answer. */
+void authors_hold(struct message *message, size_t before);
+
+/*
+ * Behind the content: with SUBMIT_ASK_AUTHORS asks the client whether the message may be from whom
+ * it says, and completes the head as it answers. False when the client has gone: nothing was submitted.
+ */
+MUST_USE bool authors_settle(struct message *message, struct ipc_channel *channel);
 
 /* ---- commit.c ---- */
 

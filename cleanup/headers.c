@@ -46,10 +46,12 @@ static bool is_dropped(struct span name)
 void head_reset(struct head *head)
 {
 	struct buf header = head->header, out = head->out;
+	struct authors authors = head->authors;
 
 	buf_shrink(&header, KEEP_BYTES);
 	buf_shrink(&out, KEEP_BYTES);
-	*head = (struct head){ .header = header, .out = out };
+	authors_reset(&authors);
+	*head = (struct head){ .header = header, .out = out, .authors = authors };
 }
 
 /* Appends finished text; a head that grows over HEAD_MAX_BYTES is refused. */
@@ -130,9 +132,26 @@ static void note_header(struct message *message, const struct header *header)
 		message_refuse(message, SUBMIT_LOOP, "5.4.0", "too many hops");
 }
 
+/* A header of addresses with these in their final form; false when nothing changes. */
+static bool put_rewritten(struct message *message, const struct header *header)
+{
+	struct buf value = BUF_INIT(HEAD_MAX_BYTES);
+	bool is_changed = rewrite_header(message, header, &value);
+
+	if (is_changed) {
+		put_text(message, header->name);
+		put_text(message, SPAN(":"));
+		put_text(message, buf_span(&value));
+		put_text(message, SPAN("\r\n"));
+	}
+	buf_done(&value);
+	return is_changed;
+}
+
 void head_put(struct message *message, struct span raw)
 {
 	enum { HAS_ADDRESSES = HEADER_HAS_SENDER | HEADER_HAS_RECIPIENT };
+	size_t before = message->head.out.length;
 	struct span rest = raw;
 	struct header header;
 
@@ -143,21 +162,11 @@ void head_put(struct message *message, struct span raw)
 	note_header(message, &header);
 	if (is_dropped(header.name))
 		return;
-	if ((header.info->flags & HAS_ADDRESSES) != 0) {
-		struct buf value = BUF_INIT(HEAD_MAX_BYTES);
-		bool is_changed = rewrite_header(message, &header, &value);
-
-		if (is_changed) {
-			put_text(message, header.name);
-			put_text(message, SPAN(":"));
-			put_text(message, buf_span(&value));
-			put_text(message, SPAN("\r\n"));
-		}
-		buf_done(&value);
-		if (is_changed)
-			return;
-	}
-	put_text(message, raw);
+	authors_note(message, &header);
+	if ((header.info->flags & HAS_ADDRESSES) == 0 || !put_rewritten(message, &header))
+		put_text(message, raw);
+	if (header.info->id == HEADER_SENDER)
+		authors_hold(message, before);
 }
 
 /* The header as tables see it: "\n" between its lines. Borrowed from `raw` or `scratch`. */
@@ -387,8 +396,11 @@ static void add_missing(struct message *message)
 		put_text(message,
 			 span_of(arena_printf(&message->arena, "%sDate: %s\r\n", resent, date)));
 	}
-	if (!head->has[head->is_resent ? HEADER_RESENT_FROM : HEADER_FROM])
+	if (!head->has[head->is_resent ? HEADER_RESENT_FROM : HEADER_FROM]) {
 		add_from(message, resent);
+		if (!head->is_resent)
+			authors_note_added(message);
+	}
 	if (!head->has_addressee && *conf->undisclosed_recipients_header != '\0')
 		put_text(message, span_of(arena_printf(&message->arena, "%s\r\n",
 						       conf->undisclosed_recipients_header)));

@@ -27,6 +27,7 @@ void message_init(struct message *message)
 	buf_init(&message->content.unconverted, SIZE_MAX / 4);
 	buf_init(&message->head.header, HEAD_MAX_BYTES);
 	buf_init(&message->head.out, HEAD_MAX_BYTES);
+	authors_init(&message->head.authors);
 	buf_init(&message->filtered, SIZE_MAX / 4);
 	buf_init(&message->reason, REASON_MAX);
 	lookup_init(&message->lookup, false);
@@ -155,12 +156,16 @@ void message_add_data(struct message *message, struct span bytes)
 	content_add(message, bytes);
 }
 
-void message_finish(struct message *message)
+void message_end_content(struct message *message)
 {
 	if (message_is_good(message))
 		content_end(message);
 	if (message_is_good(message))
 		body_end(message);
+}
+
+void message_finish(struct message *message)
+{
 	if (message_is_good(message))
 		expand_always_bcc(message);
 	if (message_is_good(message) && message->rcpt_count == 0)

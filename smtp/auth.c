@@ -29,6 +29,7 @@ struct credentials {
 	struct sasl_login login;
 	struct span key;     /* of the table */
 	const char *origin;  /* "type:table" */
+	struct span account; /* that the token is of; or empty */
 };
 
 /* ---- start ---- */
@@ -113,11 +114,15 @@ static enum table_status find_password(const struct session *session, struct tra
 	return status;
 }
 
-/* "user:password"; behind "oauth2:" the password is an access token. */
-static void split_value(struct arena *arena, struct span value, struct sasl_login *ret)
+/*
+ * "user:password"; behind "oauth2:" the password is an access token, and behind "oauth2:account:" the
+ * name of an account that has one.
+ */
+static void split_value(struct arena *arena, struct span value, struct credentials *credentials)
 {
+	struct sasl_login *ret = &credentials->login;
 	struct span delimiter = span_of(conf->smtp_sasl_password_result_delimiter);
-	struct span token = SPAN("oauth2:"), copy = arena_span(arena, value);
+	struct span token = SPAN("oauth2:"), account = SPAN("account:"), copy = arena_span(arena, value);
 	const char *at = delimiter.n > 0 ? memmem(copy.p, copy.n, delimiter.p, delimiter.n) : NULL;
 
 	ret->user = copy;
@@ -128,6 +133,10 @@ static void split_value(struct arena *arena, struct span value, struct sasl_logi
 	ret->is_token = span_starts(ret->password, token);
 	if (ret->is_token)
 		ret->password = span_from(ret->password, token.n);
+	if (ret->is_token && span_starts(ret->password, account)) {
+		credentials->account = span_from(ret->password, account.n);
+		ret->password = (struct span){ NULL, 0 };
+	}
 }
 
 /* ---- what went wrong ---- */
@@ -157,6 +166,45 @@ static bool fail_here(struct session *session, struct transfer *transfer, const 
 		what);
 	fail_site(transfer, session);
 	return false;
+}
+
+/* ---- tokens ---- */
+
+/* The account's token. False: there is none, and everybody was told. */
+static bool find_token(struct session *session, struct transfer *transfer,
+		       struct credentials *credentials)
+{
+	struct span reason;
+
+	if (token_find(&transfer->delivery->arena, credentials->account, SPAN(""),
+		       &credentials->login.password, &reason))
+		return true;
+	log_warn("%s: no OAuth access token for %s at server %s, account \"%s\", which is from %s, "
+		 "key \"%s\": %s",
+		 transfer->delivery->id, log_clean(credentials->login.user), session->name,
+		 log_clean(credentials->account),
+		 credentials->origin != NULL ? credentials->origin : maps_title(self.passwords),
+		 log_clean(credentials->key), log_clean(reason));
+	why_set(&transfer->why, "4.7.0",
+		"SASL authentication failed; no OAuth access token for account %s: %s",
+		log_clean(credentials->account), log_clean(reason));
+	fail_site(transfer, session);
+	return false;
+}
+
+/* The server did not want the token: whether there is another one now. */
+static bool renew_token(struct session *session, struct transfer *transfer,
+			struct credentials *credentials)
+{
+	struct span token = { NULL, 0 }, reason;
+
+	if (credentials->account.n == 0 || session->is_closing || session->reply.code / 100 == 2 ||
+	    !token_find(&transfer->delivery->arena, credentials->account,
+			credentials->login.password, &token, &reason) ||
+	    span_eq(token, credentials->login.password))
+		return false;
+	credentials->login.password = token;
+	return true;
 }
 
 /* ---- the dialogue ---- */
@@ -245,7 +293,7 @@ static bool take_verdict(struct session *session, struct transfer *transfer,
 }
 
 static bool log_in(struct session *session, struct transfer *transfer,
-		   const struct credentials *credentials)
+		   struct credentials *credentials)
 {
 	const struct sasl_options *options = session->is_verified   ? &self.verified
 					     : session->tls != NULL ? &self.secured
@@ -258,8 +306,16 @@ static bool log_in(struct session *session, struct transfer *transfer,
 	if (client.mechanism == NULL)
 		return fail_here(session, transfer, "offered no compatible authentication "
 				 "mechanisms for this type of connection security");
-	is_in = converse(session, transfer, &client, sasl_client_name(client.mechanism)) &&
-		take_verdict(session, transfer, credentials, &client);
+	is_in = converse(session, transfer, &client, sasl_client_name(client.mechanism));
+	if (is_in && renew_token(session, transfer, credentials)) {
+		const struct sasl_client_mechanism *mechanism = client.mechanism;
+
+		sasl_client_done(&client);
+		client = (struct sasl_client){ .login = &credentials->login,
+					       .mechanism = mechanism };
+		is_in = converse(session, transfer, &client, sasl_client_name(mechanism));
+	}
+	is_in = is_in && take_verdict(session, transfer, credentials, &client);
 	sasl_client_done(&client);
 	return is_in;
 }
@@ -290,6 +346,8 @@ bool auth_log_in(struct session *session, struct transfer *transfer)
 		return fail_here(session, transfer, "cannot be asked: password lookup failure");
 	}
 	credentials.origin = maps_origin(self.passwords);
-	split_value(&transfer->delivery->arena, value, &credentials.login);
+	split_value(&transfer->delivery->arena, value, &credentials);
+	if (credentials.account.n > 0 && !find_token(session, transfer, &credentials))
+		return false;
 	return log_in(session, transfer, &credentials);
 }

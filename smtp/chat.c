@@ -9,8 +9,17 @@
 #include "base/log.h"
 #include "conf/conf.h"
 
+static chat_tracer_fn *tracer;
+
+void chat_trace_to(chat_tracer_fn *wanted)
+{
+	tracer = wanted;
+}
+
 void chat_trace(const struct session *session, char direction, struct span line)
 {
+	if (tracer != NULL)
+		tracer(direction, line);
 	if (log_verbosity() > 0)
 		log_debug("%c %s: %s", direction, session->name, log_clean(line));
 }

@@ -55,6 +55,7 @@ static void put_away(struct transfer *transfer)
 /* What came before was setting the connection up: delays= in the log has both. */
 static void begin_transfer(struct transfer *transfer)
 {
+	transfer->is_reached = true;
 	transfer->delivery->connected = clock_wall_now();
 }
 
@@ -203,13 +204,14 @@ static void try_target(struct transfer *transfer, const struct target *target, b
 
 	if (!requiretls_find(transfer, target))
 		return;
+	transfer->is_reached = transfer->has_taken = transfer->is_in_trouble = false;
 	try_kept(transfer, target, &tried);
-	if (transfer->left == 0)
-		return;
-	if (target->is_unix)
+	if (transfer->left > 0 && target->is_unix)
 		try_unix(transfer, target, is_last_target);
-	else
+	else if (transfer->left > 0)
 		try_hosts(transfer, target, &tried, is_last_target);
+	relays_note(transfer, target,
+		    transfer->has_taken || (transfer->is_reached && !transfer->is_in_trouble));
 }
 
 /* ---- targets ---- */
@@ -233,12 +235,15 @@ static void try_targets(struct transfer *transfer)
 {
 	struct span nexthop = transfer->delivery->request.nexthop;
 	struct span fallback = span_of(conf->smtp_fallback_relay);
-	size_t most = nexthop.n / 2 + fallback.n / 2 + 2, count = 0;
+	size_t most = nexthop.n / 2 + fallback.n / 2 + 2, count = 0, first_fallback;
 	struct target *targets =
 		arena_alloc(&transfer->delivery->arena, most * sizeof(struct target));
 
 	add_targets(transfer, targets, &count, nexthop, false);
+	relays_order(&transfer->delivery->arena, targets, count);
+	first_fallback = count;
 	add_targets(transfer, targets, &count, fallback, true);
+	relays_order(&transfer->delivery->arena, targets + first_fallback, count - first_fallback);
 	if (count == 0)
 		why_set(&transfer->why, "4.3.5", "no destination to deliver to");
 	for (size_t i = 0; i < count && transfer->left > 0; i++)

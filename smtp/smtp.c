@@ -38,6 +38,7 @@ static void prepare(void)
 	site_open(&site, TABLE_IN_JAIL);
 	hosts_prepare();
 	connect_prepare();
+	relays_prepare();
 	deliver_prepare(is_lmtp ? "lmtp_delivery_status_filter" : "smtp_delivery_status_filter",
 			conf->smtp_delivery_status_filter);
 	tables_open();

@@ -8,11 +8,13 @@
  *     smtp.c         the program: tables, jail, one request after the other
  *     deliver.c      which hosts, in which order, until every recipient has an outcome
  *     target.c       nexthop texts: domain, [host]:port, inet:host, unix:path
+ *     relays.c       which relays of a list work: a memory that all workers share
  *     hosts.c        the addresses of a target: MX, SRV, A, AAAA; loops to ourselves
  *     srv.c          the order of SRV records
  *     connect.c      sockets
  *     session.c      greeting, EHLO, XFORWARD, QUIT; sessions kept for the next request
  *     auth.c         logging in
+ *     token.c        access tokens for that, from the service "oauth"
  *     tls_policy.c   what is wanted of TLS at a host; tls.h has what is said between these files
  *     requiretls.c   messages that ask for more TLS, or for less
  *     dane.c         TLSA records
@@ -69,6 +71,7 @@ struct target {
 	bool is_exact;    /* in brackets, or inet:, or no MX wanted: no MX lookup */
 	bool is_unix;
 	bool is_fallback; /* from smtp_fallback_relay */
+	bool is_one_of_several; /* its health is remembered: relays.c */
 };
 
 /* Takes the next target of a list; false at its end. A malformed one has an empty host. */
@@ -115,9 +118,30 @@ struct transfer {
 	bool is_last_host;  /* no other will be tried: failures are final for this request */
 	bool is_own_backup; /* this machine is an MX of the domain: no fallback relay */
 	bool is_own_best;   /* and no other is better: best_mx_transport */
+	/* About the target at hand, for relays.c: */
+	bool is_reached;    /* a session came about */
+	bool has_taken;     /* it took a recipient's message */
+	bool is_in_trouble; /* connection, TLS or login failed, or it refuses whoever sends */
 	const struct target *sts_target; /* whose MTA-STS policy was asked for last, and that; or NULL */
 	const struct sts *sts;
 };
+
+/* ---- relays.c ---- */
+
+/* In prepare(): the memory, which workers inherit. */
+void relays_prepare(void);
+
+/*
+ * Puts those that failed lately behind the others, where there are several. They are still tried when
+ * nobody else takes a message.
+ */
+void relays_order(struct arena *arena, struct target *targets, size_t count);
+
+/* What came of trying it; transfer->why says why not. Logs when it goes out of service or comes back. */
+void relays_note(const struct transfer *transfer, const struct target *target, bool is_well);
+
+/* Whether a reply is about whoever sends, and not about a recipient or a message: a quota, 421. */
+bool relays_is_refusal(const struct smtp_reply *reply);
 
 /* ---- hosts.c ---- */
 
@@ -258,6 +282,15 @@ bool auth_log_in(struct session *session, struct transfer *transfer);
 /* Whether there may be a password for that server. */
 bool auth_has_login(const struct session *session, struct transfer *transfer);
 
+/* ---- token.c ---- */
+
+/*
+ * The access token of an account of smtp_sasl_oauth_file, in the arena. `refused`: the one that the
+ * server did not want; it comes back when there is no better one. False: none, *ret_reason says why.
+ */
+MUST_USE bool token_find(struct arena *arena, struct span account, struct span refused,
+			 struct span *ret_token, struct span *ret_reason);
+
 /* ---- pix.c ---- */
 
 /*
@@ -281,7 +314,11 @@ enum chat {
 /* Adds a command line (without CRLF) to what is to be sent. */
 void chat_say(struct session *session, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* A line of the dialogue, for the log of a verbose client. */
+/* Who sees each line of the dialogue, '>' or '<' in front; NULL: the log of a verbose client alone. */
+typedef void chat_tracer_fn(char direction, struct span line);
+void chat_trace_to(chat_tracer_fn *tracer);
+
+/* A line of the dialogue, for those. */
 void chat_trace(const struct session *session, char direction, struct span line);
 
 typedef void chat_line_fn(void *context, struct span line, bool is_first);

@@ -37,6 +37,7 @@ static struct {
 	uint64_t version;            /* of its certificates */
 	struct saved saved[SAVED_MAX];
 	size_t next_saved;
+	client_tls_observer_fn *observer;
 } self;
 
 /* ---- start ---- */
@@ -125,6 +126,13 @@ void client_tls_prepare(void)
 	if (error.length > 0)
 		log_warn("%s: disabling TLS support", log_clean(buf_span(&error)));
 	buf_done(&error);
+}
+
+bool client_tls_show(struct tls_chains *chains, struct buf *ret_error)
+{
+	make_context(chains, ret_error);
+	tls_chains_free(chains);
+	return ret_error->length == 0;
 }
 
 bool client_tls_is_ready(void)
@@ -269,6 +277,11 @@ static void log_failure(const struct session *session, const char *error)
 	buf_reset(&self.keysign.error);
 }
 
+void client_tls_observe(client_tls_observer_fn *observer)
+{
+	self.observer = observer;
+}
+
 /* ---- the handshake ---- */
 
 /* False: nothing more can be said on this connection. */
@@ -337,7 +350,7 @@ enum client_tls client_tls_start(struct session *session, struct transfer *trans
 {
 	int level = tls_log_level(self.loglevels, NULL, span_of(session->host),
 				  session_address(session), conf->smtp_tls_loglevel);
-	bool is_match;
+	bool is_match, is_tolerated;
 
 	if (!shake_hands(session, policy, level)) {
 		session->is_broken = true;
@@ -353,10 +366,11 @@ enum client_tls client_tls_start(struct session *session, struct transfer *trans
 	is_match = matches(session->tls, policy);
 	/* The name of a host from MX records that may be forged says nothing of the domain. */
 	session->is_verified = is_match && policy->level != LEVEL_HALF_DANE;
+	is_tolerated = self.observer != NULL && self.observer(session, policy, is_match);
 	log_session(session, policy, is_match, level);
 	note_certificate(session, policy);
 	report_handshake(session, policy, is_match);
-	if (policy->level < LEVEL_FINGERPRINT || is_match)
+	if (policy->level < LEVEL_FINGERPRINT || is_match || is_tolerated)
 		return CLIENT_TLS_ON;
 	why_set(&transfer->why, "4.7.5", "Server certificate not verified");
 	sts_explain(transfer, policy);

@@ -14,6 +14,7 @@
 #include "tls/tls.h"
 
 struct dns_result;
+struct tls_chains;
 
 /* What MTA-STS says of a domain; in the arena of the delivery, as are its texts. */
 struct sts {
@@ -70,6 +71,9 @@ struct policy {
 
 /* In prepare(). */
 void policy_prepare(void);
+
+/* A level in place of smtp_tls_security_level; false: there is none of that name. */
+MUST_USE bool policy_set_level(struct span name);
 
 /* Whether any TLS may come up: else OpenSSL need not be started. */
 bool policy_may_want_tls(void);
@@ -185,6 +189,20 @@ void report_handshake(const struct session *session, const struct policy *policy
 
 /* Before the jail, after policy_prepare(): reads files, starts OpenSSL. */
 void client_tls_prepare(void);
+
+/*
+ * Certificates to show whose keys are in this process: for a command of the administrator, who may
+ * read them; a worker gets its own from keysign. Taken over. False with a reason.
+ */
+MUST_USE bool client_tls_show(struct tls_chains *chains, struct buf *ret_error);
+
+/*
+ * Who looks at each handshake before anything follows from it. `is_match`: the server is who the
+ * policy wants it to be. True: go on as if it were.
+ */
+typedef bool client_tls_observer_fn(const struct session *session, const struct policy *policy,
+				    bool is_match);
+void client_tls_observe(client_tls_observer_fn *observer);
 
 enum client_tls {
 	CLIENT_TLS_ON,

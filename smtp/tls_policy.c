@@ -73,6 +73,11 @@ void policy_prepare(void)
 	self.global = global_level();
 }
 
+bool policy_set_level(struct span name)
+{
+	return find_level(name, &self.global);
+}
+
 bool policy_may_want_tls(void)
 {
 	return self.global > LEVEL_NONE || conf->smtp_tls_wrappermode ||

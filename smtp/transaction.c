@@ -166,9 +166,17 @@ static bool is_good(const struct transaction *tx)
 	return tx->session->reply.code / 100 == 2;
 }
 
+/* A refusal of whoever sends. After a recipient was accepted "too many" is about their number. */
+static void note_refusal(struct transaction *tx)
+{
+	tx->transfer->is_in_trouble |= relays_is_refusal(&tx->session->reply) &&
+				       (tx->accepted == 0 || tx->session->reply.code == 421);
+}
+
 static void refuse_mail(struct transaction *tx)
 {
 	tx->is_refused = true;
+	note_refusal(tx);
 	why_said(&tx->transfer->why, tx->session, "MAIL FROM command");
 	fail_message(tx->transfer, tx->session);
 }
@@ -184,6 +192,7 @@ static void heard_rcpt(struct transaction *tx, size_t index)
 			report_sent(transfer, tx->session, index);
 		return;
 	}
+	note_refusal(tx);
 	why_said(&transfer->why, tx->session, "RCPT TO command");
 	fail_rcpt(transfer, tx->session, index);
 }
@@ -199,6 +208,7 @@ static void heard_data(struct transaction *tx)
 	}
 	if ( tx->is_refused || tx->accepted == 0)
 		return;
+	tx->transfer->is_in_trouble |= relays_is_refusal(&tx->session->reply);
 	why_said(&tx->transfer->why, tx->session, "DATA command");
 	fail_accepted(tx->transfer, tx->session);
 }
@@ -284,6 +294,7 @@ static void heard_dot(struct transaction *tx, size_t index)
 		report_sent(transfer, tx->session, index);
 		return;
 	}
+	transfer->is_in_trouble |= relays_is_refusal(&tx->session->reply);
 	why_said(&transfer->why, tx->session, "end of DATA command");
 	if (is_lmtp)
 		fail_rcpt(transfer, tx->session, index);

@@ -168,6 +168,7 @@ void fail_site(struct transfer *transfer, const struct session *session)
 {
 	bool is_keeping = may_try_next(transfer);
 
+	transfer->is_in_trouble |= is_soft(transfer);
 	if (!is_keeping)
 		tell_qmgr(transfer);
 	fail_all(transfer, session, STATE_REPORTED, is_keeping);
@@ -241,5 +242,6 @@ void report_sent(struct transfer *transfer, const struct session *session, size_
 	outcome.diagnostic = span_first(buf_span(&session->reply.text), REASON_MAX);
 	if ((session->features & FEATURE_DSN) != 0 && !is_final)
 		rcpt->notify &= ~(unsigned)DSN_NOTIFY_SUCCESS;
+	transfer->has_taken = true;
 	report(transfer, session, index, &outcome);
 }

@@ -7,6 +7,7 @@
 #include "conf/conf.h"
 #include "smtpd/auth.h"
 #include "smtpd/check.h"
+#include "smtpd/owner.h"
 
 enum verdict permit_sasl_authenticated(struct check *check, const struct restriction *restriction)
 {
@@ -33,31 +34,10 @@ enum verdict check_sasl_access(struct check *check, const struct restriction *re
 
 /* ---- sender addresses ---- */
 
-enum owner { OWNER_NONE, OWNER_SELF, OWNER_OTHER, OWNER_ERROR };
-
-static bool is_in_list(struct span list, struct span name)
-{
-	struct span word;
-
-	while ((word = span_word(&list, ", \t\r\n")).n > 0)
-		if (span_eq_nocase(word, name))
-			return true;
-	return false;
-}
-
-/* Whose the sender's address is, by smtpd_sender_login_maps. */
+/* Whose the envelope sender is. */
 static enum owner find_owner(struct session *s)
 {
-	struct span owners, extension;
-
-	switch (maps_find_address(tables.sender_login, &s->lookup, &tables.site.rules,
-				  s->mail.mail.sender, MAPS_KEYS_REWRITE, &owners, &extension)) {
-	case TABLE_FOUND: return is_in_list(owners, auth_user(s)) ? OWNER_SELF : OWNER_OTHER;
-	case TABLE_ERROR: return OWNER_ERROR;
-	case TABLE_NOT_FOUND:
-	case TABLE_PENDING: break;
-	}
-	return OWNER_NONE;
+	return owner_find(s, s->mail.mail.sender, MAPS_KEYS_REWRITE);
 }
 
 /* A client that has logged in; an address of nobody's is refused as well, unless told otherwise. */

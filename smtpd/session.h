@@ -103,7 +103,6 @@ struct session {
 	struct arena line_arena; /* a command that smtpd_command_filter made */
 	bool saw_bare_newline;
 	bool is_stressed;
-	bool is_trusted_rewrite; /* local_header_rewrite_clients */
 	unsigned troubles;       /* enum notice_class */
 	struct buf transcript;
 	bool is_debugged; /* debug_peer_list */

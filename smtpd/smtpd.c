@@ -47,14 +47,6 @@ static void worker_start(void)
 	ipc_attach(&session.front, -1);
 }
 
-/* Whether addresses in headers are completed with our domain: local_header_rewrite_clients. */
-static bool is_rewrite_client(struct session *s)
-{
-	struct check check = { .session = s, .stage = STAGE_CLIENT, .verb = "CONNECT" };
-
-	return restrictions_run(&check, tables.rewrite_clients) == CHECK_PERMIT;
-}
-
 static void start_session(struct session *s, int fd)
 {
 	stream_reopen(&s->stream, fd);
@@ -81,7 +73,6 @@ static void start_session(struct session *s, int fd)
 	peer_find(s);
 	dns_filter_set(tables.dns_reply_filter);
 	s->is_debugged = debug_peer_check(span_of(s->peer.name), span_of(s->peer.addr));
-	s->is_trusted_rewrite = is_rewrite_client(s);
 }
 
 /* What the client hears when this process cannot go on. */

@@ -14,6 +14,7 @@
 #include "conf/conf.h"
 #include "queue/envelope.h"
 #include "smtpd/auth.h"
+#include "smtpd/authors.h"
 #include "smtpd/check.h"
 #include "smtpd/tls.h"
 
@@ -87,7 +88,18 @@ static struct span protocol(const struct session *s)
 	return span_of(kinds[s->tls != NULL][s->login.length > 0]);
 }
 
-static struct msg_envelope make_envelope(const struct session *s, struct buf *received_tls)
+/*
+ * Whether addresses in headers are completed with our domain: local_header_rewrite_clients.
+ * The client may have logged in by now.
+ */
+static bool is_rewrite_client(struct session *s)
+{
+	struct check check = { .session = s, .stage = STAGE_CLIENT, .verb = "CONNECT" };
+
+	return restrictions_run(&check, tables.rewrite_clients) == CHECK_PERMIT;
+}
+
+static struct msg_envelope make_envelope(struct session *s, struct buf *received_tls)
 {
 	const struct transaction *mail = &s->mail;
 	const struct peer *peer = &s->peer;
@@ -95,7 +107,7 @@ static struct msg_envelope make_envelope(const struct session *s, struct buf *re
 
 	return (struct msg_envelope){
 		.sender = mail->mail.sender,
-		.rewrite_context = s->is_trusted_rewrite ? SPAN("local") : SPAN("remote"),
+		.rewrite_context = is_rewrite_client(s) ? SPAN("local") : SPAN("remote"),
 		.flags = flags(s),
 		.ret = (uint32_t)mail->mail.ret,
 		.envid = mail->mail.envid,
@@ -165,7 +177,7 @@ static bool send_envelope(struct session *s)
 	struct buf received_tls = BUF_INIT(RECEIVED_TLS_BYTES);
 	struct msg_envelope envelope;
 	struct buf record = BUF_INIT(IPC_RECORD_MAX);
-	struct msg_submit_open open = { .options = submit_options(),
+	struct msg_submit_open open = { .options = submit_options() | authors_option(s),
 					.size_hint = s->mail.mail.size_bytes };
 	bool is_encoded;
 
@@ -249,13 +261,42 @@ static void answer(struct session *s, const struct msg_submit_done *done)
 	reply(s, "451 4.3.0 Error: internal error");
 }
 
+/*
+ * cleanup asks whether the message may be from whom it says. False when it may not: the answer is in
+ * s->reply, and cleanup forgets the message.
+ */
+static bool settle_authors(struct session *s)
+{
+	struct msg_submit_authors authors;
+	struct msg_submit_consent consent = { 0 };
+
+	if (!IPC_GET(&s->cleanup, submit_authors, &authors)) {
+		lost_cleanup(s);
+		return true;
+	}
+	if (!check_authors(s, &authors, &consent)) {
+		submit_abandon(s);
+		return false;
+	}
+	if (IPC_SEND(&s->cleanup, submit_consent, &consent, -1, ipc_deadline()) != IPC_OK ||
+	    ipc_recv(&s->cleanup, ipc_deadline()) != IPC_OK)
+		lost_cleanup(s);
+	return true;
+}
+
 void submit_finish(struct session *s)
 {
 	struct msg_submit_done done;
 
 	send_data(s, true);
-	if (!s->mail.is_broken &&
-	    IPC_EXPECT(&s->cleanup, submit_done, &done, ipc_deadline()) != IPC_OK)
+	if (!s->mail.is_broken && ipc_recv(&s->cleanup, ipc_deadline()) != IPC_OK)
+		lost_cleanup(s);
+	if (!s->mail.is_broken && authors_option(s) != 0 &&
+	    strcmp(ipc_name(buf_span(&s->cleanup.in)), "submit_authors") == 0 && !settle_authors(s)) {
+		reply(s, "%s", buf_str(&s->reply));
+		return;
+	}
+	if (!s->mail.is_broken && !IPC_GET(&s->cleanup, submit_done, &done))
 		lost_cleanup(s);
 	if (s->mail.is_broken) {
 		reply(s, "%s", buf_str(&s->mail.failure));

@@ -143,6 +143,8 @@ void tables_open(void)
 		open_clients("permit_mx_backup_networks", conf->permit_mx_backup_networks);
 	tables.sender_login =
 		tables_open_maps("smtpd_sender_login_maps", conf->smtpd_sender_login_maps);
+	if (strcmp(conf->smtpd_header_from_login_check, "no") != 0)
+		tables.aliases = tables_open_maps("alias_maps", conf->alias_maps);
 	tables.rbl_replies = tables_open_maps("rbl_reply_maps", conf->rbl_reply_maps);
 	tables.command_filter = tables_open_maps("smtpd_command_filter", conf->smtpd_command_filter);
 	tables.reject_filter =

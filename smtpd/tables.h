@@ -35,6 +35,7 @@ struct tables {
 	struct maps *relay_clientcerts;           /* opened by smtpd/tls.c */
 	struct maps *rbl_replies, *command_filter, *reject_filter, *dns_reply_filter;
 	struct maps *sender_login;
+	struct maps *aliases; /* NULL unless smtpd_header_from_login_check wants them */
 	unsigned discard_keywords;                /* bits of smtpd/keywords.h */
 	bool is_strict; /* Postern's own compatibility level: RELIABILITY rows hold */
 };

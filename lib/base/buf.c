@@ -69,14 +69,17 @@ void buf_grew(struct buf *buf, size_t size)
 bool buf_read(struct buf *buf, int fd)
 {
 	for (;;) {
-		char *room = buf_room(buf, READ_BYTES);
-		ssize_t size;
+		size_t left = buf->limit_bytes - buf->length;
+		size_t wanted = left < READ_BYTES ? left : READ_BYTES;
+		char *room = buf_room(buf, wanted), beyond;
+		/* What just fits ends here; one byte more tells. */
+		ssize_t size = read(fd, wanted > 0 ? room : &beyond, wanted > 0 ? wanted : 1);
 
-		if (room == NULL) {
+		if (size > 0 && wanted == 0) {
+			buf->is_over = true;
 			errno = EFBIG;
 			return false;
 		}
-		size = read(fd, room, READ_BYTES);
 		if (size > 0)
 			buf_grew(buf, (size_t)size);
 		else if (size == 0 || errno != EINTR)

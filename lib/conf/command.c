@@ -15,6 +15,9 @@
 #include "base/mem.h"
 #include "conf/load.h"
 
+/* "name=value" texts of conf_override(). */
+static struct conf_dict overrides;
+
 static void log_problem(void *context, const struct conf_problem *problem)
 {
 	(void)context;
@@ -91,12 +94,23 @@ static void take_named(void *context, struct span name, struct span value)
 	conf_values_set_named(name, value);
 }
 
+void conf_override(const char *setting)
+{
+	struct span name, value;
+	const char *problem = conf_assignment_parse(span_of(setting), &name, &value);
+
+	if (problem != NULL)
+		fatal("%s: %s", log_clean_str(setting), problem);
+	conf_dict_set(&overrides, name, value, 0, NULL);
+}
+
 void conf_load_command(const char *directory)
 {
 	const uint32_t commands = 1u << CONF_COMMAND;
 	struct conf_dict dict = { 0 };
 	struct conf_report report = { .report = log_problem }, nobody = { 0 };
-	struct conf_scope scope = { .main = &dict, .process_name = program_invocation_short_name };
+	struct conf_scope scope = { .main = &dict, .process_name = program_invocation_short_name,
+				    .overrides = overrides.count > 0 ? &overrides : NULL };
 
 	scope.config_directory = conf_directory(directory);
 	if (setenv("MAIL_CONFIG", scope.config_directory, 1) != 0)

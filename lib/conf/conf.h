@@ -99,6 +99,12 @@ const char *conf_user(const char *name);
  */
 void conf_load_command(const char *directory);
 
+/*
+ * For commands with an option -o: "name=value" counts in place of what main.cf says, from the next
+ * conf_load_command() on. What is no such setting is fatal.
+ */
+void conf_override(const char *setting);
+
 /* The configuration directory that conf_load_command() would use, after the same check. */
 const char *conf_directory(const char *directory);
 

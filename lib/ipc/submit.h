@@ -7,10 +7,12 @@
  *
  *     cleanup: submit_ready(queue_id)        at once, and so the id is known before it is used
  *     client:  submit_open, submit_rcpts..., submit_data... (the last with is_last)
+ *     cleanup: submit_authors                behind the last data, with SUBMIT_ASK_AUTHORS alone
+ *     client:  submit_consent, or it closes
  *     cleanup: submit_done(result, next_queue_id)
  *
  * SUBMIT_OK means that the message is durable. A client that closes before the last
- * submit_data has submitted nothing. cleanup may answer submit_done before the last data: the client then
+ * submit_data, or instead of submit_consent, has submitted nothing. cleanup may answer submit_done before the last data: the client then
  * need not send the rest, and closes or goes on with submit_data(is_last) whose bytes are dropped.
  */
 
@@ -24,6 +26,7 @@ enum submit_option {
 	SUBMIT_NO_MILTERS = 1 << 3,
 	SUBMIT_NO_RECEIVED = 1 << 4,  /* the content has its Received: header already */
 	SUBMIT_INTERNAL = 1 << 5,     /* made here: a notification or forwarded mail */
+	SUBMIT_ASK_AUTHORS = 1 << 6,  /* the client decides by From: and Sender: */
 };
 
 enum submit_result {

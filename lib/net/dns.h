@@ -77,6 +77,14 @@ void dns_result_done(struct dns_result *result);
 typedef bool dns_filter_fn(struct dns_result *result, const char **ret_reason);
 void dns_use_filter(dns_filter_fn *filter);
 
+/*
+ * Who answers in place of the service: for commands, which run outside of the jails and before there is
+ * a service. The answer's texts hold until the next question. False: no answer, try again later.
+ */
+typedef bool dns_answer_fn(const struct msg_dns_query *query, struct clock_mono deadline,
+			   struct msg_dns_answer *ret_answer);
+void dns_answer_with(dns_answer_fn *answerer);
+
 /* "MX", "AAAA" and so on. */
 const char *dns_type_name(enum dns_type type);
 

@@ -107,7 +107,7 @@ void hosts_done(struct hosts *hosts)
 	arena_done(&hosts->arena);
 }
 
-const struct hosts_entry *hosts_find(const struct hosts *hosts, struct span name)
+const struct hosts_entry *hosts_file_find(const struct hosts *hosts, struct span name)
 {
 	char key[DOMAIN_NAME_MAX];
 

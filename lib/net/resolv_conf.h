@@ -38,7 +38,7 @@ void hosts_parse(struct span text, struct hosts *ret);
 void hosts_done(struct hosts *hosts);
 
 /* The addresses of `name` in the order of the file, or NULL. */
-const struct hosts_entry *hosts_find(const struct hosts *hosts, struct span name);
+const struct hosts_entry *hosts_file_find(const struct hosts *hosts, struct span name);
 
 /* The first name of the line with that address, or NULL. */
 const char *hosts_name(const struct hosts *hosts, const struct ip_addr *addr);

@@ -5,6 +5,7 @@
  */
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,13 +164,13 @@ static bool matches_any(struct span name, const struct span *patterns, size_t co
 	return false;
 }
 
-/* *ret_has_names: there are DNS names, of which one, or none, matches. */
+/* *ret_has_names: there are DNS names; the first that matches is appended to `out`, unless that is NULL. */
 static bool matches_dns(const struct tls *tls, const struct span *patterns, size_t count,
-			bool is_wide, bool *ret_has_names)
+			bool is_wide, bool *ret_has_names, struct buf *out)
 {
 	X509 *certificate = SSL_get0_peer_certificate(tls->ssl);
 	GENERAL_NAMES *names;
-	bool is_match = false;
+	struct span found = { NULL, 0 };
 
 	*ret_has_names = false;
 	if (certificate == NULL)
@@ -177,35 +178,123 @@ static bool matches_dns(const struct tls *tls, const struct span *patterns, size
 	names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
 	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
 		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+		struct span text;
 
 		if (name->type != GEN_DNS)
 			continue;
 		*ret_has_names = true;
-		is_match |= matches_any((struct span){
-						(const char *)ASN1_STRING_get0_data(name->d.dNSName),
-						(size_t)ASN1_STRING_length(name->d.dNSName) },
-					patterns, count, is_wide);
+		text = (struct span){ (const char *)ASN1_STRING_get0_data(name->d.dNSName),
+				      (size_t)ASN1_STRING_length(name->d.dNSName) };
+		if (found.n == 0 && matches_any(text, patterns, count, is_wide))
+			found = text;
 	}
+	if (out != NULL)
+		(void)buf_add(out, found);
 	GENERAL_NAMES_free(names);
 	ERR_clear_error();
-	return is_match;
+	return found.n > 0;
+}
+
+static bool find_name(const struct tls *tls, const struct span *patterns, size_t count,
+		      bool is_wide, struct buf *out)
+{
+	struct span subject = span_of(tls->info.subject);
+	bool has_names, is_match = matches_dns(tls, patterns, count, is_wide, &has_names, out);
+
+	if (has_names || !tls->info.has_peer || !matches_any(subject, patterns, count, is_wide))
+		return is_match;
+	if (out != NULL)
+		(void)buf_add(out, subject);
+	return true;
 }
 
 bool tls_peer_matches(const struct tls *tls, const struct span *patterns, size_t count,
 		      bool is_wide)
 {
-	bool has_names, is_match = matches_dns(tls, patterns, count, is_wide, &has_names);
+	return find_name(tls, patterns, count, is_wide, NULL);
+}
 
-	if (has_names || !tls->info.has_peer)
-		return is_match;
-	return matches_any(span_of(tls->info.subject), patterns, count, is_wide);
+bool tls_peer_name(const struct tls *tls, const struct span *patterns, size_t count, bool is_wide,
+		   struct buf *out)
+{
+	return find_name(tls, patterns, count, is_wide, out);
 }
 
 bool tls_peer_is(const struct tls *tls, struct span host)
 {
 	bool has_names;
 
-	return host.n > 0 && host.p[0] != '.' && matches_dns(tls, &host, 1, false, &has_names);
+	return host.n > 0 && host.p[0] != '.' &&
+	       matches_dns(tls, &host, 1, false, &has_names, NULL);
+}
+
+void tls_dane_match(const struct tls *tls, struct buf *out)
+{
+	enum { HEX_BYTES = 64 };
+	uint8_t usage, selector, matching;
+	const unsigned char *data;
+	size_t size;
+	EVP_PKEY *key = NULL;
+	int depth = SSL_get0_dane_authority(tls->ssl, NULL, &key);
+
+	if (depth < 0 ||
+	    SSL_get0_dane_tlsa(tls->ssl, &usage, &selector, &matching, &data, &size) < 0)
+		return;
+	(void)buf_printf(out, "%s at depth %d: %u %u %u ",
+			 key != NULL ? "TA public key verified certificate"
+			 : depth > 0 ? "TA certificate"
+				     : "EE certificate",
+			 depth, usage, selector, matching);
+	for (size_t i = 0; i < size && i < HEX_BYTES; i++)
+		(void)buf_printf(out, "%02X", data[i]);
+	if (size > HEX_BYTES)
+		(void)buf_text(out, "...");
+}
+
+/* "/CN=x", on one line, without controls. */
+static void put_name(struct buf *out, X509_NAME *name)
+{
+	char line[1024];
+
+	if (X509_NAME_oneline(name, line, sizeof(line)) == NULL)
+		return;
+	for (const char *c = line; *c != '\0'; c++)
+		(void)buf_char(out, (unsigned char)*c >= ' ' && *c != 0x7f ? *c : '?');
+}
+
+static void put_pem(struct buf *out, X509 *certificate)
+{
+	BIO *memory = BIO_new(BIO_s_mem());
+	char *text = NULL;
+	long size = 0;
+
+	if (memory != NULL && PEM_write_bio_X509(memory, certificate) == 1)
+		size = BIO_get_mem_data(memory, &text);
+	if (size > 0)
+		(void)buf_append(out, text, (size_t)size);
+	(void)BIO_free(memory);
+}
+
+void tls_peer_chain(const struct tls *tls, struct buf *out)
+{
+	const char *digest = tls->context->settings.fingerprint_digest;
+	const STACK_OF(X509) *chain = SSL_get_peer_cert_chain(tls->ssl);
+
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		X509 *certificate = sk_X509_value(chain, i);
+		char *whole = fingerprint(certificate, digest, false);
+		char *key = fingerprint(certificate, digest, true);
+
+		(void)buf_printf(out, "%2d subject: ", i);
+		put_name(out, X509_get_subject_name(certificate));
+		(void)buf_text(out, "\n    issuer: ");
+		put_name(out, X509_get_issuer_name(certificate));
+		(void)buf_printf(out, "\n   cert digest=%s\n   pkey digest=%s\n", whole, key);
+		put_pem(out, certificate);
+		free(whole);
+		free(key);
+	}
+	ERR_clear_error();
 }
 
 /* ---- in words ---- */

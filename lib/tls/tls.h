@@ -198,6 +198,19 @@ bool tls_name_matches(struct span name, struct span pattern, bool is_wide);
 bool tls_peer_matches(const struct tls *tls, const struct span *patterns, size_t count,
 		      bool is_wide);
 
+/* What matched, for those who want to see it: such a name of the certificate is appended; false: none. */
+MUST_USE bool tls_peer_name(const struct tls *tls, const struct span *patterns, size_t count,
+			    bool is_wide, struct buf *out);
+
+/* "EE certificate at depth 0: 3 1 1 0123..." for a session with info->is_dane. Appends. */
+void tls_dane_match(const struct tls *tls, struct buf *out);
+
+/*
+ * The chain that the server has sent: for each certificate its subject, issuer and fingerprints, and
+ * the certificate in PEM. Appends lines; nothing for a session that was resumed.
+ */
+void tls_peer_chain(const struct tls *tls, struct buf *out);
+
 /*
  * Whether one of the certificate's DNS names is `host`; "*." stands for one label, and a common name
  * for nothing (RFC 6125, as RFC 8461 4.2 wants it).

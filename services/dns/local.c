@@ -78,7 +78,7 @@ static void add_hosts(struct dns_reply *reply, struct span name, enum dns_type t
 			add(reply, name, type, span_of(host));
 		return;
 	}
-	for (const struct hosts_entry *e = hosts_find(&hosts, name); e != NULL; e = e->next) {
+	for (const struct hosts_entry *e = hosts_file_find(&hosts, name); e != NULL; e = e->next) {
 		add_address(reply, name, type, &e->addr);
 		*ret_known = true;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * policyfetch: the one program of the mail system that speaks HTTPS. It fetches MTA-STS policies
- * (RFC 8461) for smtp and keeps them.
+ * (RFC 8461) for smtp and keeps them; and, as the service "oauth", access tokens for relays (RFC 6749).
  *
  * Workers run as uid net in a directory of their own, where they can write to one directory in it.
  * They open internet connections and ask dns; authorities are read before the jail. Clients are
@@ -23,20 +23,30 @@ enum { IDLE_MS = 10 * 1000, CLIENTS_MAX = 4 };
 union request {
 	struct msg_sts_query sts_query;
 	struct msg_report_post report_post;
+	struct msg_token_query token_query;
 };
 
 /* Who may ask for what. */
 static const struct kind {
+	bool is_oauth;                    /* which of the two services answers */
 	const struct ipc_desc *(*desc)(void);
 	handler_fn *handle;
 	const char *clients[CLIENTS_MAX]; /* programs */
 } kinds[] = {
-	{ msg_sts_query_desc, sts_handle, { "smtp" } },
-	{ msg_report_post_desc, report_handle, { "tlsrpt" } },
+	{ false, msg_sts_query_desc, sts_handle, { "smtp" } },
+	{ false, msg_report_post_desc, report_handle, { "tlsrpt" } },
+	{ true, msg_token_query_desc, oauth_handle, { "smtp", "lmtp" } },
 };
+
+static bool is_oauth(void)
+{
+	return strcmp(service.name, "oauth") == 0;
+}
 
 static bool may_ask(const struct kind *kind, const char *client)
 {
+	if (kind->is_oauth != is_oauth())
+		return false;
 	for (size_t i = 0; i < CLIENTS_MAX && kind->clients[i] != NULL; i++)
 		if (strcmp(kind->clients[i], client) == 0)
 			return true;
@@ -68,7 +78,18 @@ static void serve(int fd, const char *client)
 static void prepare(void)
 {
 	https_prepare();
-	sts_prepare();
+	if (is_oauth())
+		oauth_prepare();
+	else
+		sts_prepare();
+}
+
+static void start(void)
+{
+	if (is_oauth())
+		oauth_start();
+	else
+		sts_start();
 }
 
 int main(int argc, char **argv)
@@ -77,7 +98,7 @@ int main(int argc, char **argv)
 		.name = "policyfetch",
 		.kind = SERVICE_WORKERS,
 		.prepare = prepare,
-		.start = sts_start,
+		.start = start,
 		.serve = serve,
 	};
 

@@ -11,6 +11,11 @@
  *     sts.c           sts_query: the MTA-STS policy of a domain
  *     report.c        report_post: a TLS report to deliver
  *     sts_cache.c     where policies are kept
+ *     oauth.c         token_query: an OAuth access token for a relay
+ *     oauth_store.c   where tokens are kept
+ *
+ * Two services run it: "policyfetch" for policies, and "oauth" for tokens. Each answers its own kind
+ * alone, and has nothing of the other's in its memory.
  */
 
 #include "ipc/channel.h"
@@ -29,5 +34,8 @@ void sts_prepare(void);
 void sts_start(void);
 handler_fn sts_handle;
 handler_fn report_handle;
+void oauth_prepare(void);
+void oauth_start(void);
+handler_fn oauth_handle;
 
 #endif

@@ -66,6 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	expand_rcpt(&message, &rcpt);
 	for (; rest.n > 0; rest = span_from(rest, step))
 		message_add_data(&message, span_first(rest, step));
+	message_end_content(&message);
 	message_finish(&message);
 	message_reset(&message);
 	(void)unlink("incoming/0123456789ABCDEF");

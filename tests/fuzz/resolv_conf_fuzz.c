@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	resolv_conf_parse(text, &conf);
 	hosts_parse(text, &hosts);
-	(void)hosts_find(&hosts, SPAN("localhost"));
+	(void)hosts_file_find(&hosts, SPAN("localhost"));
 	hosts_done(&hosts);
 	return 0;
 }

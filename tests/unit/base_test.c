@@ -70,7 +70,7 @@ static void test_buf_limit(void)
 
 static void test_buf_read(void)
 {
-	struct buf small = BUF_INIT(1000), large = BUF_INIT(200 * 1024);
+	struct buf small = BUF_INIT(1000), large = BUF_INIT(200 * 1024), exact = BUF_INIT(100 * 1024);
 	FILE *file = tmpfile();
 
 	for (int i = 0; i < 100 * 1024; i++)
@@ -81,6 +81,9 @@ static void test_buf_read(void)
 	CHECK(large.length == 100 * 1024 + 1 && buf_str(&large)[26] == 'z');
 	CHECK(buf_read(&large, fileno(file)) && large.length == 100 * 1024 + 1);
 	CHECK(!buf_read(&large, -1) && errno == EBADF);
+	rewind(file);
+	CHECK(buf_read(&exact, fileno(file)) && exact.length == 100 * 1024);
+	buf_done(&exact);
 	(void)fclose(file);
 	buf_done(&small);
 	buf_done(&large);

@@ -66,6 +66,7 @@ static void submit(struct message *message, const struct test_case *test, size_t
 		message_add_data(message, span_first(content, step));
 		content = span_from(content, step);
 	}
+	message_end_content(message);
 	message_finish(message);
 }
 

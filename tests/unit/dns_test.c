@@ -265,12 +265,12 @@ static void test_hosts(void)
 	hosts_parse(SPAN("127.0.0.1 localhost # c\n192.0.2.1\tHost.test host\n"
 			 "2001:db8::1 host.test\nbad name\n192.0.2.2 b@d\n"),
 		    &hosts);
-	entry = hosts_find(&hosts, SPAN("HOST.test"));
+	entry = hosts_file_find(&hosts, SPAN("HOST.test"));
 	CHECK(entry != NULL && entry->next != NULL && entry->next->next == NULL);
 	CHECK(entry->addr.family == IP_V4 && entry->next->addr.family == IP_V6);
 	CHECK(ip_parse(SPAN("192.0.2.1"), &addr));
 	CHECK_STR(hosts_name(&hosts, &addr), "host.test");
-	CHECK(hosts_find(&hosts, SPAN("b@d")) == NULL);
+	CHECK(hosts_file_find(&hosts, SPAN("b@d")) == NULL);
 	hosts_done(&hosts);
 }
 
