@@ -25,10 +25,10 @@
 #include "services/postlogd/syslog.h"
 
 /*
- * After a read of the pipe, which has room for a megabyte, a moment passes until the next one: where
- * much is written, lines are then taken by the dozen, and those who write wake nobody.
+ * Where more than a few lines came within a moment, that long passes until the pipe, which has room for
+ * a megabyte, is read again: lines are then taken by the dozen, and those who write wake nobody.
  */
-enum { PIPE_READ_BYTES = 64 * 1024, PAUSE_MS = 10, DATAGRAMS_AT_ONCE = 64 };
+enum { PIPE_READ_BYTES = 64 * 1024, MOMENT_MS = 10, FEW_LINES = 32, DATAGRAMS_AT_ONCE = 64 };
 
 static struct {
 	int file; /* -1: syslog */
@@ -37,6 +37,8 @@ static struct {
 	struct buf out;
 	struct event_fd pipe_watch;
 	struct event_timer pause;
+	struct clock_mono moment_end;
+	unsigned lines; /* of the pipe, in this moment */
 } state = { .file = -1 };
 
 /* maillog_file_permissions: for a file that is not there yet. */
@@ -110,6 +112,7 @@ static bool read_pipe(void)
 	while (span_chr(rest, '\n', &at)) {
 		take_record(span_first(rest, at));
 		rest = span_from(rest, at + 1);
+		state.lines++;
 	}
 	/* Writers send whole lines; what is no line by now never will be one. */
 	buf_consume(&state.pending, rest.n < LOG_LINE_MAX ? state.pending.length - rest.n
@@ -123,10 +126,16 @@ static void on_pause_over(struct event_timer *timer);
 static void on_pipe(struct event_fd *watch, unsigned events)
 {
 	(void)events;
+	if (clock_is_past(state.moment_end)) {
+		state.moment_end = clock_in_ms(MOMENT_MS);
+		state.lines = 0;
+	}
 	while (read_pipe())
 		;
-	event_unwatch(watch);
-	event_at(&state.pause, clock_in_ms(PAUSE_MS), on_pause_over);
+	if (state.lines > FEW_LINES) {
+		event_unwatch(watch);
+		event_at(&state.pause, clock_in_ms(MOMENT_MS), on_pause_over);
+	}
 }
 
 static void on_pause_over(struct event_timer *timer)
