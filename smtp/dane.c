@@ -100,16 +100,36 @@ static enum found look_up(struct arena *arena, struct span base, uint16_t port,
 	return found;
 }
 
+/*
+ * RFC 7672 2.2.2: an alias that leads to where there is no DNSSEC may itself be in a signed zone, and then
+ * has records of its own. FOUND_USABLE: it is; FOUND_TROUBLE: nobody knows.
+ */
+static enum found find_secure_alias(const struct host *host)
+{
+	struct dns_result result = { 0 };
+	enum dns_status status = dns_lookup(host->asked, DNS_CNAME, DNS_WANT_SECURE,
+					    clock_in_ms(LOOKUP_TIMEOUT_MS), &result);
+	bool is_secure = result.is_secure;
+
+	dns_result_done(&result);
+	if (status == DNS_TEMPORARY || status == DNS_INVALID)
+		return FOUND_TROUBLE;
+	return status == DNS_FOUND && is_secure ? FOUND_USABLE : FOUND_NONE;
+}
+
 /* RFC 7672 2.2.3: at the end of a CNAME chain first, then at the name as it was. */
 static enum found find_records(struct arena *arena, const struct host *host,
 			       struct policy *policy)
 {
+	bool is_alias = host->canonical.n > 0 && !span_eq_nocase(host->canonical, host->asked);
 	enum found found = FOUND_NONE;
 
-	if (!host->is_secure && !conf->smtp_tls_force_insecure_host_tlsa_lookup)
-		return FOUND_NONE;
-	if (host->is_secure && host->canonical.n > 0 &&
-	    !span_eq_nocase(host->canonical, host->asked))
+	if (!host->is_secure && !conf->smtp_tls_force_insecure_host_tlsa_lookup) {
+		found = is_alias ? find_secure_alias(host) : FOUND_NONE;
+		return found == FOUND_USABLE ? look_up(arena, host->asked, host->port, policy)
+					     : found;
+	}
+	if (host->is_secure && is_alias)
 		found = look_up(arena, host->canonical, host->port, policy);
 	if (found == FOUND_NONE)
 		found = look_up(arena, host->asked, host->port, policy);

@@ -15,7 +15,7 @@
 #include "mail/idna.h"
 #include "proc/service.h"
 
-enum { CONNECT_MS = 10 * 1000, GRACE_MS = 10 * 1000 };
+enum { CONNECT_MS = 10 * 1000, GRACE_MS = 5 * 1000 };
 
 /* ---- asking ---- */
 
@@ -30,24 +30,47 @@ static void take_answer(struct arena *arena, const struct msg_sts_answer *answer
 			  sts_policy_parse(arena_span(arena, answer->text), &ret->policy, &reason);
 }
 
-static bool ask(struct arena *arena, struct sts *sts)
+/* The answer, or word that it will come, is there soon. */
+static enum ipc_status receive(struct ipc_channel *channel, struct msg_sts_answer *ret)
+{
+	enum ipc_status status = ipc_recv(channel, service_first_answer());
+	struct msg_sts_wait wait;
+
+	if (status == IPC_OK && IPC_GET(channel, sts_wait, &wait))
+		return IPC_EXPECT(channel, sts_answer, ret, clock_in_ms(STS_FETCH_MS + GRACE_MS));
+	if (status != IPC_OK)
+		return status;
+	return IPC_GET(channel, sts_answer, ret) ? IPC_OK : IPC_BROKEN;
+}
+
+static enum ipc_status exchange(struct arena *arena, struct sts *sts)
 {
 	struct msg_sts_query query = { .domain = sts->domain };
 	struct msg_sts_answer answer;
 	struct ipc_channel channel;
 	int fd = service_connect("policyfetch", clock_in_ms(CONNECT_MS));
-	bool is_answered;
+	enum ipc_status status;
 
 	if (fd < 0)
-		return false;
+		return IPC_BROKEN;
 	ipc_attach(&channel, fd);
-	is_answered = IPC_SEND(&channel, sts_query, &query, -1, clock_in_ms(CONNECT_MS)) == IPC_OK &&
-		      IPC_EXPECT(&channel, sts_answer, &answer,
-				 clock_in_ms(STS_QUERY_MS + GRACE_MS)) == IPC_OK;
-	if (is_answered)
+	status = IPC_SEND(&channel, sts_query, &query, -1, clock_in_ms(CONNECT_MS));
+	if (status == IPC_OK)
+		status = receive(&channel, &answer);
+	if (status == IPC_OK)
 		take_answer(arena, &answer, sts);
 	ipc_close(&channel);
-	return is_answered;
+	return status;
+}
+
+/* Again when the peer has gone: policyfetch may have begun a new generation in between. */
+static bool ask(struct arena *arena, struct sts *sts)
+{
+	enum ipc_status status = exchange(arena, sts);
+
+	if (status == IPC_CLOSED)
+		status = exchange(arena, sts);
+	return status == IPC_OK;
 }
 
 /* RFC 8461 3.4: the domain whose MX records are followed; an address has no policy. */
@@ -113,7 +136,13 @@ void sts_explain(struct transfer *transfer, const struct policy *policy)
 {
 	if (policy->is_sts)
 		(void)buf_printf(&transfer->why.reason, " (MTA-STS policy of %.*s)",
-				 SPAN_ARG(policy->sts->domain));
+				 SPAN_ARG(policy->sts_domain));
+}
+
+void sts_refuse(struct transfer *transfer, const struct policy *policy, const struct host *host)
+{
+	why_set(&transfer->why, "4.7.5", "MX host %.*s is not allowed by the MTA-STS policy of %.*s",
+		SPAN_ARG(host->name), SPAN_ARG(policy->sts_domain));
 }
 
 /* RFC 8461 4.2, RFC 6125: WebPKI, the name of the MX host, TLS 1.2 or newer, and SNI. */
@@ -145,13 +174,12 @@ bool sts_apply(struct transfer *transfer, const struct target *target, const str
 		return true;
 	policy->sts = sts;
 	policy->sts_host = host->asked;
+	policy->sts_domain = sts->domain;
 	is_enforced = sts->policy.mode == STS_MODE_ENFORCE;
 	if (!sts_policy_allows(&sts->policy, host->asked)) {
 		sts_note(policy, log_clean(host->name), "no such MX host in the policy");
 		if (is_enforced)
-			why_set(&transfer->why, "4.7.5",
-				"MX host %.*s is not allowed by the MTA-STS policy of %.*s",
-				SPAN_ARG(host->name), SPAN_ARG(sts->domain));
+			sts_refuse(transfer, policy, host);
 		return !is_enforced;
 	}
 	/* Behind forged MX records DANE still says that this is the host of that name. */

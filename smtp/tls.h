@@ -49,7 +49,8 @@ struct policy {
 	const struct tls_dane *dane;
 	size_t dane_count;
 	const struct sts *sts;   /* MTA-STS, in mode testing or enforce; NULL: none that counts here */
-	bool is_sts;             /* the level is that of the MTA-STS policy */
+	bool is_sts;             /* the level is that of an MTA-STS policy, ours or a table's, */
+	struct span sts_domain;  /* which is of that domain */
 	struct span sts_host;    /* the MX host by its own name, which its certificate must have */
 };
 
@@ -75,10 +76,10 @@ MUST_USE bool policy_make(struct transfer *transfer, const struct target *target
 			  const struct host *host, struct policy *ret);
 
 /*
- * What tables, or MTA-STS, say of that next hop, for telling whether it is what it was when a session
- * began. False: they cannot be asked.
+ * What tables, or with `with_sts` MTA-STS, say of that next hop, for telling whether it is what it was
+ * when a session began. False: they cannot be asked.
  */
-MUST_USE bool policy_find(struct transfer *transfer, const struct target *target,
+MUST_USE bool policy_find(struct transfer *transfer, const struct target *target, bool with_sts,
 			  struct buf *ret_text);
 
 /* ---- dane.c ---- */
@@ -108,6 +109,9 @@ MUST_USE bool sts_apply(struct transfer *transfer, const struct target *target,
  * would do so. All such decisions come by here.
  */
 void sts_note(const struct policy *policy, const char *relay, const char *what);
+
+/* Sets transfer->why for a host that is none of those that an MTA-STS policy allows. */
+void sts_refuse(struct transfer *transfer, const struct policy *policy, const struct host *host);
 
 /* Adds to transfer->why, where the policy is one of MTA-STS, whose it is. */
 void sts_explain(struct transfer *transfer, const struct policy *policy);

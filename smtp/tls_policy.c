@@ -23,6 +23,15 @@ static struct {
 	enum level global;
 } self;
 
+/* What a table says of a place, beside what stands in the policy itself. */
+struct said {
+	bool is_there;        /* it says something, and so the domain's own MTA-STS policy does not count */
+	struct buf names;     /* match=, with blanks between */
+	bool is_sts;          /* it comes from an MTA-STS policy, by somebody else's program: */
+	struct span domain;   /* of that, */
+	struct buf patterns;  /* and its patterns for MX hosts */
+};
+
 static const struct {
 	const char *name;
 	enum level level;
@@ -99,14 +108,15 @@ static bool may_have_sts(void)
 	return self.global == LEVEL_MAY || self.global == LEVEL_DANE;
 }
 
-bool policy_find(struct transfer *transfer, const struct target *target, struct buf *ret_text)
+bool policy_find(struct transfer *transfer, const struct target *target, bool with_sts,
+		 struct buf *ret_text)
 {
 	struct span value;
 	enum table_status status = find_policy(target, &value);
 
 	if (status == TABLE_FOUND)
 		(void)buf_add(ret_text, value);
-	if (status == TABLE_NOT_FOUND && may_have_sts())
+	if (status == TABLE_NOT_FOUND && with_sts)
 		return sts_describe(transfer, target, ret_text);
 	return status == TABLE_FOUND || status == TABLE_NOT_FOUND;
 }
@@ -217,9 +227,32 @@ static bool choose_names(struct transfer *transfer, const struct target *target,
 
 /* ---- attributes ---- */
 
-/* One "name=value". Lists of names are collected in *names. */
+/* What programs that answer for smtp_tls_policy_maps say for reports (Postfix 3.10), and of MX hosts. */
+static bool take_report_attribute(struct arena *arena, struct span name, struct span value,
+				  struct said *said)
+{
+	uint64_t ttl_s;
+
+	if (span_is_nocase(name, "policy_type")) {
+		said->is_sts = span_is_nocase(value, "sts");
+		return said->is_sts || span_is_nocase(value, "no-policy-found") ||
+		       span_is_nocase(value, "tlsa");
+	}
+	if (span_is_nocase(name, "policy_ttl"))
+		return span_u64(value, UINT32_MAX, &ttl_s);
+	if (span_is_nocase(name, "policy_domain"))
+		said->domain = arena_span(arena, value);
+	else if (span_is_nocase(name, "mx_host_pattern"))
+		(void)buf_printf(&said->patterns, "%.*s ", SPAN_ARG(value));
+	else
+		return span_is_nocase(name, "policy_string") ||
+		       span_is_nocase(name, "policy_failure");
+	return true;
+}
+
+/* One "name=value". */
 static bool take_attribute(struct arena *arena, struct span name, struct span value,
-			   struct policy *policy, struct buf *names)
+			   struct policy *policy, struct said *said)
 {
 	bool has_names = policy->level == LEVEL_FINGERPRINT || policy->level >= LEVEL_VERIFY;
 
@@ -232,28 +265,42 @@ static bool take_attribute(struct arena *arena, struct span name, struct span va
 	} else if (span_is_nocase(name, "servername")) {
 		policy->server_name = arena_str(arena, value);
 	} else if (span_is_nocase(name, "match") && has_names) {
-		(void)buf_printf(names, "%.*s ", SPAN_ARG(value));
+		(void)buf_printf(&said->names, "%.*s ", SPAN_ARG(value));
 	} else if (span_is_nocase(name, "connection_reuse") &&
 		   (span_is_nocase(value, "yes") || span_is_nocase(value, "no"))) {
 		policy->may_reuse = span_is_nocase(value, "yes");
-	} else {
+	} else if (!take_report_attribute(arena, name, value, said)) {
 		return false;
 	}
 	return value.n > 0;
 }
 
+/* "name=value", or "{ name = value with blanks }". */
+static bool split_attribute(struct span word, struct span *name, struct span *value)
+{
+	const char *reason;
+
+	if (word.p[0] == '{' && !words_unbrace(word, &word, &reason))
+		return false;
+	if (!span_cut(word, '=', name, value))
+		return false;
+	*name = span_trim(*name);
+	*value = span_trim(*value);
+	return true;
+}
+
 /* "LEVEL name=value ..." of a table. */
 static bool take_value(struct transfer *transfer, const struct target *target, struct span rest,
-		       struct policy *policy, struct buf *names)
+		       struct policy *policy, struct said *said)
 {
 	struct arena *arena = &transfer->delivery->arena;
 	struct span word = span_word(&rest, separators), name, value;
 
 	if (!find_level(word, &policy->level))
 		return fail_word(transfer, target, "invalid security level", word);
-	while (policy->level > LEVEL_NONE && (word = span_word(&rest, separators)).n > 0)
-		if (!span_cut(word, '=', &name, &value) ||
-		    !take_attribute(arena, span_trim(name), span_trim(value), policy, names))
+	while (policy->level > LEVEL_NONE && (word = words_next(&rest, separators)).n > 0)
+		if (!split_attribute(word, &name, &value) ||
+		    !take_attribute(arena, name, value, policy, said))
 			return fail_word(transfer, target, "invalid attribute", word);
 	return true;
 }
@@ -363,20 +410,18 @@ static void set_server_name(struct arena *arena, const struct target *target,
 	policy->server_name = name.n > 0 && !ip_parse(name, &addr) ? name.p : NULL;
 }
 
-/* *ret_is_said: a table says something of that place, and so MTA-STS does not count. */
 static bool find_what_is_said(struct transfer *transfer, const struct target *target,
-			      const struct host *host, struct policy *policy, struct buf *names,
-			      bool *ret_is_said)
+			      const struct host *host, struct policy *policy, struct said *said)
 {
 	struct span value;
 
 	if (maps_is_empty(self.policies))
 		return maps_is_empty(self.per_site) ||
-		       find_per_site(transfer, target, host, &policy->level, ret_is_said);
+		       find_per_site(transfer, target, host, &policy->level, &said->is_there);
 	switch (find_policy(target, &value)) {
 	case TABLE_FOUND:
-		*ret_is_said = true;
-		return take_value(transfer, target, value, policy, names);
+		said->is_there = true;
+		return take_value(transfer, target, value, policy, said);
 	case TABLE_NOT_FOUND: return true;
 	case TABLE_ERROR:
 	case TABLE_PENDING: break;
@@ -384,11 +429,33 @@ static bool find_what_is_said(struct transfer *transfer, const struct target *ta
 	return fail_lookup(transfer, self.policies);
 }
 
+/*
+ * smtp_tls_enforce_sts_mx_patterns: a program that has an MTA-STS policy can say no more than names that
+ * certificates may have. What is meant is that the MX host matches a pattern, and its certificate the host.
+ */
+static bool enforce_patterns(struct transfer *transfer, const struct target *target,
+			     const struct host *host, struct said *said, struct policy *policy)
+{
+	struct span rest = buf_span(&said->patterns), pattern;
+
+	if (!said->is_sts || policy->level != LEVEL_SECURE || rest.n == 0 || host == NULL ||
+	    !conf->smtp_tls_enforce_sts_mx_patterns)
+		return true;
+	policy->is_sts = true;
+	policy->sts_host = host->asked;
+	policy->sts_domain = said->domain.n > 0 ? said->domain : target->host;
+	while ((pattern = span_word(&rest, " ")).n > 0)
+		if (sts_pattern_matches(pattern, host->asked))
+			return true;
+	sts_refuse(transfer, policy, host);
+	return false;
+}
+
 static bool complete(struct transfer *transfer, const struct target *target,
-		     const struct host *host, struct span names, bool is_said,
-		     struct policy *policy)
+		     const struct host *host, struct said *said, struct policy *policy)
 {
 	struct arena *arena = &transfer->delivery->arena;
+	struct span names = arena_span(arena, buf_span(&said->names));
 
 	/* Who hears what goes through a socket of this machine can hear it anyway. */
 	if (host == NULL && policy->level == LEVEL_MAY)
@@ -397,13 +464,14 @@ static bool complete(struct transfer *transfer, const struct target *target,
 		return fail(transfer, target, "smtp_tls_wrappermode requires level encrypt");
 	if (policy->level == LEVEL_NONE)
 		return true;
-	if (!choose_names(transfer, target, host, names, policy))
+	if (!choose_names(transfer, target, host, names, policy) ||
+	    !enforce_patterns(transfer, target, host, said, policy))
 		return false;
 	set_server_name(arena, target, host, policy);
 	if ((policy->level == LEVEL_DANE || policy->level == LEVEL_DANE_ONLY) &&
 	    !dane_apply(transfer, target, host, policy))
 		return false;
-	if (!is_said && may_have_sts() && !sts_apply(transfer, target, host, policy))
+	if (!said->is_there && may_have_sts() && !sts_apply(transfer, target, host, policy))
 		return false;
 	set_limits(arena, policy);
 	return check_limits(transfer, target, policy);
@@ -412,15 +480,16 @@ static bool complete(struct transfer *transfer, const struct target *target,
 bool policy_make(struct transfer *transfer, const struct target *target, const struct host *host,
 		 struct policy *ret)
 {
-	struct buf names = BUF_INIT(NAMES_BYTES_MAX);
-	bool is_good, is_said = false;
+	struct said said = { .names = BUF_INIT(NAMES_BYTES_MAX),
+			     .patterns = BUF_INIT(NAMES_BYTES_MAX) };
+	bool is_good;
 
 	*ret = (struct policy){ .level = self.global,
 				.may_reuse = conf->smtp_tls_connection_reuse };
-	is_good = find_what_is_said(transfer, target, host, ret, &names, &is_said) &&
-		  complete(transfer, target, host,
-			   arena_span(&transfer->delivery->arena, buf_span(&names)), is_said, ret);
-	buf_done(&names);
+	is_good = find_what_is_said(transfer, target, host, ret, &said) &&
+		  complete(transfer, target, host, &said, ret);
+	buf_done(&said.names);
+	buf_done(&said.patterns);
 	if (!is_good)
 		log_warn("TLS policy lookup for %s/%s: %s", log_clean(target->text),
 			 log_clean(host != NULL ? host->name : target->host),

@@ -290,6 +290,7 @@ static const struct {
 } families[] = {
 	{ "user", do_user },
 	{ "ban", do_ban },
+	{ "oauth", do_oauth },
 	{ "tls", do_tls },
 };
 

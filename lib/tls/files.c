@@ -10,6 +10,7 @@
 #include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -47,12 +48,15 @@ static void add_directory(X509_STORE *trust, const char *path, struct buf *ret_e
 	(void)closedir(directory);
 }
 
-/* The system's. */
+/* The system's. It may have none. */
 static void add_default(X509_STORE *trust, struct buf *ret_error)
 {
+	const char *directory = X509_get_default_cert_dir();
+
 	if (X509_STORE_load_file(trust, X509_get_default_cert_file()) != 1)
 		ERR_clear_error();
-	add_directory(trust, X509_get_default_cert_dir(), ret_error);
+	if (access(directory, F_OK) == 0)
+		add_directory(trust, directory, ret_error);
 }
 
 static EVP_PKEY *read_dh(const char *path)

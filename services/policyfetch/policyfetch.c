@@ -33,7 +33,7 @@ static const struct kind {
 	const char *clients[CLIENTS_MAX]; /* programs */
 } kinds[] = {
 	{ false, msg_sts_query_desc, sts_handle, { "smtp" } },
-	{ true, msg_token_query_desc, oauth_handle, { "smtp", "lmtp" } },
+	{ true, msg_token_query_desc, oauth_handle, { "smtp", "lmtp", SERVICE_PUBLIC } },
 };
 
 static bool is_oauth(void)

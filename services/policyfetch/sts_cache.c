@@ -128,10 +128,12 @@ static void clean(void)
 	}
 	files = list_files(directory, &count);
 	left = count;
-	if (count > most)
-		most = most * KEEP_PERCENT / 100;
-	qsort(files, count, sizeof(*files), compare_files);
+	if (count > 0)
+		qsort(files, count, sizeof(*files), compare_files);
 	for (size_t i = 0; i < count; i++) {
+		/* Behind what has expired; some room more, so that the next one has not to do it again. */
+		if (files[i].until_s >= now_s && left > most)
+			most = STS_CACHE_MAX * KEEP_PERCENT / 100;
 		if ((files[i].until_s < now_s || left > most) &&
 		    unlinkat(self.directory, files[i].name, 0) == 0)
 			left--;

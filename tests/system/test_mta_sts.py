@@ -3,11 +3,13 @@ policyfetch do what they do everywhere."""
 
 import os
 import re
+import signal
 import ssl
 
 import pytest
 from mta import TMP, poll
 from sink import CLOSE
+from test_tls_server import processes
 from tls_util import RETRY, secure_root
 from web import STS, Web
 
@@ -15,7 +17,8 @@ A, B = "198.51.100.1", "198.51.100.2"
 
 GOOD = ("enforce", "testing", "nothing", "second", "mxnot", "wild", "one", "explicit", "expire",
         "change", "change2", "vanish", "restart", "keep", "dane", "half", "lame", "damaged", "record1",
-        "record2", "type", "xn--bcher-kva", "none", "refresh", "site", "unusable")
+        "record2", "type", "xn--bcher-kva", "none", "refresh", "site", "unusable",
+        "table", "herd")
 """Domains whose web server is in order."""
 
 SYNTAX = {
@@ -90,7 +93,9 @@ def mta(make_mta, web, ca):
             "smtp_tls_mta_sts": "yes",
             "smtp_tls_CAfile": str(ca.cert),
             "smtp_tls_loglevel": "1",
-            "smtp_tls_policy_maps": "inline:{ {explicit.test=may} }",
+            "smtp_tls_policy_maps": "inline:{ {explicit.test=may} {table.test = secure match=nobody.test "
+                                    "policy_type=sts mx_host_pattern=mx.table.test "
+                                    "{ policy_string = version: STSv1 } } }",
             "smtp_connection_cache_destinations": "keep.test",
             "smtp_tls_connection_reuse": "yes",
         },
@@ -156,6 +161,7 @@ def old_tls(cert):
     return context
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_downgraded(mta, make_sink, certs):
     """No STARTTLS, STARTTLS refused in several ways, TLS 1.1 alone: no mail in the clear."""
     refused_plain(mta, make_sink, "enforce.test")
@@ -388,7 +394,16 @@ def test_damaged_cache(mta, web, make_sink, how):
     if how == "directory":
         path.rmdir()
         refused_plain(mta, make_sink, "damaged.test")
-    assert path.read_bytes()[:60] == good[:60]
+    assert b"mode: enforce" in path.read_bytes()
+
+
+def test_many_at_once(mta, web, make_sink):
+    """Many ask for the policy of one domain, and it is fetched once."""
+    make_sink(A)
+    qids = [mta.inject("x@herd.test", sender="bob@example.test") for _ in range(12)]
+    for qid in qids:
+        deferred(mta.wait_delivery(qid), "4.7.4")
+    assert web.hits("mta-sts.herd.test") == 1
 
 
 def test_refresh(mta, web, make_sink):
@@ -407,6 +422,18 @@ def test_refresh(mta, web, make_sink):
 def test_table_wins(mta, make_sink):
     """What a table says of a destination counts alone."""
     sent_plain(mta, make_sink, "explicit.test")
+
+
+def test_policy_of_a_table(mta, dns, web, make_sink, certs):
+    """A program that answers for the table: hosts by its patterns, certificates by the host's name."""
+    dns.mx("table.test", 1, "mx.evil.test")
+    dns.a("mx.evil.test", B)
+    evil, sink = make_sink(B, tls=certs["mx"].context()), make_sink(A, tls=certs["mx"].context())
+    assert deliver(mta, "table.test")["status"] == "sent"
+    mta.wait_log(r"Verified TLS connection established to mx\.table\.test")
+    assert not evil.sessions and web.hits("mta-sts.table.test") == 0
+    with mta.settings(smtp_tls_enforce_sts_mx_patterns="no"):
+        deferred(deliver(mta, "table.test"), "4.7.5")
 
 
 def test_per_site_wins(mta, make_sink):
@@ -432,6 +459,32 @@ def test_policyfetch_is_away(mta, make_sink):
     with mta.settings(master_service_disable="policyfetch.unix"):
         deferred(deliver(mta, "enforce.test"), "4.3.0", "cannot find out the MTA-STS policy")
     assert not sink.sessions
+
+
+def test_policyfetch_is_killed(mta, make_sink):
+    """The next ones find the one that master has started anew."""
+    sink = make_sink(A)
+    before = processes(mta, "policyfetch")
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    poll(lambda: mta.flush() or not set(processes(mta, "policyfetch")) & set(before))
+    qid = mta.inject("x@enforce.test", sender="bob@example.test")
+    poll(lambda: mta.flush() or "4.7.4" in [r["dsn"] for r in mta.deliveries(qid)], 30)
+    assert not [s for s in sink.sessions if "MAIL" in s.verbs()]
+
+
+@pytest.mark.skipif(not os.environ.get("CHECK_LONG"), reason="takes half a minute")
+def test_policyfetch_is_silent(mta, make_sink):
+    """smtp waits half a minute for its first word, and then mail waits."""
+    make_sink(A)
+    stopped = processes(mta, "policyfetch")
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        deferred(deliver(mta, "enforce.test", timeout=45), "4.3.0", "cannot find out")
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
 
 
 def test_kept_connection(mta, dns, web, make_sink, certs):

@@ -299,6 +299,7 @@ def one_round(mta, waiting: dict[str, str]) -> None:
             del waiting[domain]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_tampered(mta, backends):
     """Nothing in clear text, nothing to a server that is not the right one, nothing returned, and
     nothing lost."""

@@ -334,7 +334,15 @@ static const char policies[] =
 	"{ bad3.test = verify tafile=/x } { bad4.test = encrypt protocols=TLSv9 } "
 	"{ bad5.test = encrypt ciphers=best } { bad6.test = encrypt ciphers } "
 	"{ bad7.test = fingerprint } { bad8.test = encrypt exclude=+AES } "
-	"{ bad9.test = encrypt connection_reuse=maybe } }\n";
+	"{ bad9.test = encrypt connection_reuse=maybe } "
+	"{ sts.test = secure match=.host.test policy_type=sts policy_ttl=86400 "
+	"{ policy_string = version: STSv1 } { policy_string = mode: enforce } policy_domain=sts.test "
+	"mx_host_pattern=*.host.test mx_host_pattern=x.test servername=hostname } "
+	"{ sts2.test = secure match=x policy_type=sts mx_host_pattern=*.other.test } "
+	"{ sts3.test = secure match=x policy_type=no-policy-found mx_host_pattern=a.test } "
+	"{ sts4.test = may policy_type=sts policy_failure=sts-policy-fetch-error } "
+	"{ bad10.test = secure policy_type=dane } { bad11.test = secure policy_ttl=x } "
+	"{ bad12.test = secure { policy_string } } { bad13.test = secure { match=x }y } }\n";
 
 static const struct {
 	const char *nexthop;
@@ -358,6 +366,12 @@ static const struct {
 	{ "bad5.test", -1, "", "", "", false },	{ "bad6.test", -1, "", "", "", false },
 	{ "bad7.test", -1, "", "", "", false },	{ "bad8.test", -1, "", "", "", false },
 	{ "bad9.test", -1, "", "", "", false },
+	{ "sts.test", LEVEL_SECURE, ".host.test ", "mx.host.test", ">=TLSv1.2", false },
+	{ "sts2.test", -1, "", "", "", false },
+	{ "sts3.test", LEVEL_SECURE, "x ", "", ">=TLSv1.2", false },
+	{ "sts4.test", LEVEL_MAY, "", "", ">=TLSv1", false },
+	{ "bad10.test", -1, "", "", "", false }, { "bad11.test", -1, "", "", "", false },
+	{ "bad12.test", -1, "", "", "", false }, { "bad13.test", -1, "", "", "", false },
 };
 
 static void check_policy(size_t i, const struct policy *policy)
@@ -371,7 +385,22 @@ static void check_policy(size_t i, const struct policy *policy)
 	CHECK_STR(policy->server_name != NULL ? policy->server_name : "", wanted[i].server_name);
 	CHECK_STR(policy->protocols != NULL ? policy->protocols : "", wanted[i].protocols);
 	CHECK(policy->may_reuse == wanted[i].may_reuse);
+	/* Of those that come from MTA-STS the certificate must have the name of the host. */
+	CHECK(policy->is_sts == (strcmp(wanted[i].nexthop, "sts.test") == 0));
+	if (policy->is_sts) {
+		CHECK_SPAN(policy->sts_host, "mx.host.test");
+		CHECK_SPAN(policy->sts_domain, "sts.test");
+	}
 	buf_done(&names);
+}
+
+static void test_sts_default(void)
+{
+	CHECK(conf_load_text(SPAN("compatibility_level = 3.10\n")));
+	CHECK(!conf->smtp_tls_mta_sts);
+	CHECK(conf_load_text(SPAN("compatibility_level = 3.11\n")));
+	CHECK(conf->smtp_tls_mta_sts);
+	prepare();
 }
 
 static void test_policies(void)
@@ -418,6 +447,7 @@ int main(void)
 	TEST(dots_in_blocks);
 	TEST(damage);
 	TEST(policies);
+	TEST(sts_default);
 	(void)rmdir(path);
 	return test_end();
 }
