@@ -44,7 +44,7 @@ NORETURN static void usage(void)
 {
 	(void)fprintf(stderr, "usage: postern [-c config_dir] [-v] start | start-fg | stop | abort | "
 			      "reload | flush | check | status | logrotate | user ... | "
-			      "ban ... | tls ...\n");
+			      "ban ... | oauth ... | tls ...\n");
 	exit(1);
 }
 
