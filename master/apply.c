@@ -95,7 +95,8 @@ static bool speaks_to_others(const struct master_service *entry)
 /* Those that postern(1) asks, which is root's: not even queue commands may. */
 static bool listens_to_root(const struct master_service *entry)
 {
-	return strcmp(entry->command, "anvil") == 0 || strcmp(entry->command, "tlsrpt") == 0;
+	return strcmp(entry->command, "anvil") == 0 || strcmp(entry->command, "tlsrpt") == 0 ||
+	       strcmp(entry->name, "oauth") == 0;
 }
 
 /* Where commands ask a service whose name in public/ is a FIFO; see command_connect(). */

@@ -45,7 +45,7 @@ NORETURN static void usage(void)
 {
 	(void)fprintf(stderr, "usage: postern [-c config_dir] [-v] start | start-fg | stop | abort | "
 			      "reload | flush | check | status | logrotate | user ... | "
-			      "ban ... | tls ... | tlsrpt ...\n");
+			      "ban ... | oauth ... | tls ... | tlsrpt ...\n");
 	exit(1);
 }
 
@@ -292,6 +292,7 @@ static const struct {
 	{ "user", do_user },
 	{ "ban", do_ban },
 	{ "tlsrpt", do_tlsrpt },
+	{ "oauth", do_oauth },
 	{ "tls", do_tls },
 };
 

@@ -10,6 +10,9 @@ int do_user(int argc, char **argv);
 /* "ban list|add|del [NETWORK [TIME]]": asks anvil. */
 int do_ban(int argc, char **argv);
 
+/* "oauth ACCOUNT": asks policyfetch for a token, as smtp does. */
+int do_oauth(int argc, char **argv);
+
 /* "tls new-server-key|enable-server|...": keys, certificates and settings of TLS. */
 int do_tls(int argc, char **argv);
 

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
+#include "ipc/oauth.h"
 #include "proc/service.h"
 #include "sasl/oauth.h"
 #include "services/policyfetch/https.h"
@@ -49,6 +50,7 @@ static struct {
 
 /* One query at work. */
 struct work {
+	struct ipc_channel *channel;  /* whose last packet holds `refused` */
 	const struct oauth_account *account;
 	struct span refused;
 	struct msg_token_entry entry;
@@ -272,13 +274,24 @@ static void refresh_once(struct work *work)
 
 /* ---- the answer ---- */
 
+/* Whoever asks may wait longer now than for a service that does not even run. */
+static void say_wait(struct work *work)
+{
+	struct msg_token_wait wait = { .timeout_ms = OAUTH_FETCH_MS };
+
+	/* A client that has gone is found out with the answer; the token is made all the same. */
+	(void)!(IPC_SEND(work->channel, token_wait, &wait, -1, clock_in_ms(ANSWER_MS)) == IPC_OK);
+}
+
 static struct msg_token_answer find_token(struct work *work)
 {
 	struct msg_token_answer answer = { .until_s = 0 };
 
 	load(work);
-	if (!has_token(work))
+	if (!has_token(work)) {
+		say_wait(work);
 		refresh_once(work);
+	}
 	/* A token that was refused goes back when there is no other: the asker knows it. */
 	if (work->entry.access_token.n > 0 && (work->is_new || work->now_s < work->entry.until_s)) {
 		answer.token = work->entry.access_token;
@@ -324,7 +337,7 @@ static struct msg_token_answer answer_query(struct work *work, const struct msg_
 bool oauth_handle(struct ipc_channel *channel, const void *request)
 {
 	const struct msg_token_query *query = request;
-	struct work work = { .refused = query->refused, .wire = BUF_INIT(OAUTH_ENTRY_MAX),
+	struct work work = { .channel = channel, .refused = query->refused, .wire = BUF_INIT(OAUTH_ENTRY_MAX),
 			     .reason = BUF_INIT(REASON_MAX) };
 	struct msg_token_answer answer;
 	bool is_sent;

@@ -107,19 +107,28 @@ def kill_all() -> None:
 class Keeper(threading.Thread):
     """Starts the mail system whenever master has gone."""
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, books: Books) -> None:
         super().__init__(daemon=True)
-        self.instance = instance
+        self.instance, self.books = instance, books
         self.failed_starts: list[str] = []
         self._stopped = threading.Event()
 
     def run(self) -> None:
         while not self._stopped.is_set():
             if not self.instance.status():
-                result = self.instance.control("start")
-                if result.code != 0:
-                    self.failed_starts.append(repr(result))
+                self.start_system()
             time.sleep(0.05)
+
+    def start_system(self) -> None:
+        """A start may fail when the master that starts is the one that is killed."""
+        kills = self.master_kills()
+        result = self.instance.control("start")
+        if result.code != 0 and not wait_until(lambda: self.master_kills() > kills, 0.5):
+            self.failed_starts.append(repr(result))
+
+    def master_kills(self) -> int:
+        """How often a master was killed until now."""
+        return self.books.kills.get("master", 0)
 
     def stop(self) -> None:
         """Ends; the mail system is left as it is."""

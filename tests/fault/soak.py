@@ -52,7 +52,7 @@ def main() -> None:
     collected = threading.Event()
     instance.start()
     collecting = run_collector(collector, collected)
-    keeper = Keeper(instance)
+    keeper = Keeper(instance, books)
     killer = Killer(books, random.Random(f"{args.seed} kills"))
     senders = make_senders(instance, books, args.seed, args.clients)
     keeper.start()

@@ -18,7 +18,7 @@ RELAY, ENDPOINT, NOBODY = "198.51.100.1", "198.51.100.7", "198.51.100.8"
 SECRETS = ("cl13nt-s3cret", "r3fresh", "acc3ss")
 """What every secret here has in it, and no log."""
 
-CASES = ("plain", "bearer", "rotate", "refuses", "shared", "changed", "denied", "busy", "nojson",
+CASES = ("plain", "bearer", "rotate", "refuses", "shared", "changed", "command", "denied", "busy", "nojson",
          "text", "wrongtype", "gone", "untrusted", "file", "missing", "bad", "twice", "plainhttp")
 
 
@@ -258,6 +258,21 @@ def test_failures(mta, endpoint, relay, case, answer, said):
                  rf'"{case}", which is from hash:/\S+/passwords, key "\[{case}\.relay\.test\]:587": .*{said}')
     assert len(endpoint.of(case)) == (1 if answer else 0)
     assert not sink.messages and not sink.tried
+
+
+def test_command(mta, endpoint):
+    """postern oauth makes a token as smtp does, and shows no secret."""
+    tokens(endpoint, "command")
+    for _ in range(2):
+        result = mta.run("postern", "oauth", "command")
+        assert re.fullmatch(r"command has an access token until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\n", result.out)
+    assert len(endpoint.of("command")) == 1
+    assert mta.run("postern", "oauth", "file").out == "file has an access token\n"
+    for name, said in (("denied", "said: 400 invalid_grant"), ("nobody", "no such account"),
+                       ("x" * 65, "cannot talk to")):
+        result = mta.run("postern", "oauth", name)
+        assert result.code == 1 and said in result.err, result
+    assert mta.run("postern", "oauth").code == 1
 
 
 def test_token_file(mta, relay):

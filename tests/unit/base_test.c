@@ -77,6 +77,7 @@ static void test_buf_read(void)
 		(void)fputc('a' + i % 26, file);
 	rewind(file);
 	CHECK(!buf_read(&small, fileno(file)) && errno == EFBIG);
+	CHECK(small.length == 1000 && buf_is_over(&small));
 	rewind(file);
 	CHECK(buf_text(&large, "x") && buf_read(&large, fileno(file)));
 	CHECK(large.length == 100 * 1024 + 1 && buf_str(&large)[26] == 'z');
