@@ -34,12 +34,8 @@ static const struct kind {
 	const char *clients[CLIENTS_MAX]; /* programs */
 } kinds[] = {
 	{ false, msg_sts_query_desc, sts_handle, { "smtp" } },
-<<<<<<< HEAD
 	{ false, msg_report_post_desc, report_handle, { "tlsrpt" } },
-	{ true, msg_token_query_desc, oauth_handle, { "smtp", "lmtp" } },
-=======
 	{ true, msg_token_query_desc, oauth_handle, { "smtp", "lmtp", SERVICE_PUBLIC } },
->>>>>>> client
 };
 
 static bool is_oauth(void)
