@@ -81,6 +81,7 @@ LIBS_verify := $(LIBS_TABLES)
 LIBS_dns := -lcares
 LIBS_policyfetch := -lcurl
 LIBS_tlsrpt := -lz
+LIBS_https_test := -lcurl
 LIBS_postconf := $(LIBS_TABLES)
 
 PROGRAMS := $(addprefix $(BUILD)/bin/,$(DAEMONS) $(COMMANDS))
@@ -120,6 +121,7 @@ extra_cleanup_fuzz := $(extra_cleanup_test)
 extra_log_record_fuzz := services/postlogd/record.c
 extra_tlsrpt_fuzz := services/tlsrpt/sums.c
 extra_tlsrpt_test := services/tlsrpt/sums.c
+extra_https_test := services/policyfetch/https.c
 extra_sts_cache_test := services/policyfetch/sts_cache.c
 extra_smtp_test := $(filter-out smtp/smtp.c,$(wildcard smtp/*.c))
 
@@ -128,7 +130,7 @@ $(BUILD)/unit/%: tests/unit/%.c $$(call objects_of,$$(extra_$$*)) $(LIBRARY)
 	@mkdir -p $(@D)
 	@echo '  TEST $@'
 	@$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) -MF $@.d -o $@ $< \
-		$(call objects_of,$(extra_$*)) $(LIBRARY) $(LIBS_TABLES) $(LIBS_BASE)
+		$(call objects_of,$(extra_$*)) $(LIBRARY) $(LIBS_$*) $(LIBS_TABLES) $(LIBS_BASE)
 
 # ---- the manual: postconf(5), and lists of other pages, are made from the table of parameters ----
 

@@ -62,7 +62,7 @@ static void begin_transfer(struct transfer *transfer)
 static bool has_same_policy(struct transfer *transfer, const struct target *target)
 {
 	struct buf text = BUF_INIT(POLICY_TEXT_MAX);
-	bool is_same = policy_find(transfer, target, &text) &&
+	bool is_same = policy_find(transfer, target, session.knows_sts, &text) &&
 		       span_eq(buf_span(&text), buf_span(&session.policy));
 
 	buf_done(&text);
@@ -105,7 +105,9 @@ static bool converse(struct transfer *transfer, const struct target *target,
 
 	session_set_names(&session, target, host);
 	buf_init(&session.policy, POLICY_TEXT_MAX);
-	(void)!policy_find(transfer, target, &session.policy);
+	/* Where DANE decides nobody has asked, and nobody shall wait for it now. */
+	session.knows_sts = transfer->sts_target == target;
+	(void)!policy_find(transfer, target, session.knows_sts, &session.policy);
 	session.addr = host != NULL ? host->addr : (struct ip_addr){ 0 };
 	session.has_others = !transfer->is_last_host;
 	transfer->delivery->connected = (struct clock_wall){ 0 };

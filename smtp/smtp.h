@@ -209,6 +209,7 @@ struct session {
 	bool needs_tls;      /* by its policy: in clear text nothing counts */
 	bool may_be_reused;  /* by what the policy says of connections with TLS */
 	struct buf policy;   /* what table and MTA-STS said of this next hop */
+	bool knows_sts;      /* MTA-STS was asked for that */
 	struct buf tls_key;  /* of the saved session; empty: none is saved */
 	struct sasl_mechanisms auth_offer; /* what of it we may use */
 	bool is_logged_in;

@@ -15,7 +15,7 @@
 #include "mail/idna.h"
 #include "proc/service.h"
 
-enum { CONNECT_MS = 10 * 1000, GRACE_MS = 10 * 1000 };
+enum { CONNECT_MS = 10 * 1000, GRACE_MS = 5 * 1000 };
 
 /* ---- asking ---- */
 
@@ -30,24 +30,47 @@ static void take_answer(struct arena *arena, const struct msg_sts_answer *answer
 			  sts_policy_parse(arena_span(arena, answer->text), &ret->policy, &reason);
 }
 
-static bool ask(struct arena *arena, struct sts *sts)
+/* The answer, or word that it will come, is there soon. */
+static enum ipc_status receive(struct ipc_channel *channel, struct msg_sts_answer *ret)
+{
+	enum ipc_status status = ipc_recv(channel, service_first_answer());
+	struct msg_sts_wait wait;
+
+	if (status == IPC_OK && IPC_GET(channel, sts_wait, &wait))
+		return IPC_EXPECT(channel, sts_answer, ret, clock_in_ms(STS_FETCH_MS + GRACE_MS));
+	if (status != IPC_OK)
+		return status;
+	return IPC_GET(channel, sts_answer, ret) ? IPC_OK : IPC_BROKEN;
+}
+
+static enum ipc_status exchange(struct arena *arena, struct sts *sts)
 {
 	struct msg_sts_query query = { .domain = sts->domain };
 	struct msg_sts_answer answer;
 	struct ipc_channel channel;
 	int fd = service_connect("policyfetch", clock_in_ms(CONNECT_MS));
-	bool is_answered;
+	enum ipc_status status;
 
 	if (fd < 0)
-		return false;
+		return IPC_BROKEN;
 	ipc_attach(&channel, fd);
-	is_answered = IPC_SEND(&channel, sts_query, &query, -1, clock_in_ms(CONNECT_MS)) == IPC_OK &&
-		      IPC_EXPECT(&channel, sts_answer, &answer,
-				 clock_in_ms(STS_QUERY_MS + GRACE_MS)) == IPC_OK;
-	if (is_answered)
+	status = IPC_SEND(&channel, sts_query, &query, -1, clock_in_ms(CONNECT_MS));
+	if (status == IPC_OK)
+		status = receive(&channel, &answer);
+	if (status == IPC_OK)
 		take_answer(arena, &answer, sts);
 	ipc_close(&channel);
-	return is_answered;
+	return status;
+}
+
+/* Again when the peer has gone: policyfetch may have begun a new generation in between. */
+static bool ask(struct arena *arena, struct sts *sts)
+{
+	enum ipc_status status = exchange(arena, sts);
+
+	if (status == IPC_CLOSED)
+		status = exchange(arena, sts);
+	return status == IPC_OK;
 }
 
 /* RFC 8461 3.4: the domain whose MX records are followed; an address has no policy. */

@@ -85,10 +85,10 @@ MUST_USE bool policy_make(struct transfer *transfer, const struct target *target
 			  const struct host *host, struct policy *ret);
 
 /*
- * What tables, or MTA-STS, say of that next hop, for telling whether it is what it was when a session
- * began. False: they cannot be asked.
+ * What tables, or with `with_sts` MTA-STS, say of that next hop, for telling whether it is what it was
+ * when a session began. False: they cannot be asked.
  */
-MUST_USE bool policy_find(struct transfer *transfer, const struct target *target,
+MUST_USE bool policy_find(struct transfer *transfer, const struct target *target, bool with_sts,
 			  struct buf *ret_text);
 
 /* The name in A-labels; as it is when that cannot be. In the arena, with a NUL behind. */

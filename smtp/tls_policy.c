@@ -103,14 +103,15 @@ static bool may_have_sts(void)
 	return self.global == LEVEL_MAY || self.global == LEVEL_DANE;
 }
 
-bool policy_find(struct transfer *transfer, const struct target *target, struct buf *ret_text)
+bool policy_find(struct transfer *transfer, const struct target *target, bool with_sts,
+		 struct buf *ret_text)
 {
 	struct span value;
 	enum table_status status = find_policy(target, &value);
 
 	if (status == TABLE_FOUND)
 		(void)buf_add(ret_text, value);
-	if (status == TABLE_NOT_FOUND && may_have_sts())
+	if (status == TABLE_NOT_FOUND && with_sts)
 		return sts_describe(transfer, target, ret_text);
 	return status == TABLE_FOUND || status == TABLE_NOT_FOUND;
 }

@@ -4,12 +4,12 @@
 
 /*
  * Asking policyfetch for the MTA-STS policy of a domain (RFC 8461): sts_query, answered by
- * sts_answer. The answer comes from the cache, or at the latest after STS_QUERY_MS, so whoever asks
- * waits a little longer than that. No answer is a local fault: nobody knows then whether there is a
- * policy, and mail must wait.
+ * sts_answer. That comes at once from the cache; or first comes sts_wait, and the answer when the
+ * policy was fetched, at the latest after STS_FETCH_MS. No answer is a local fault: nobody knows then
+ * whether there is a policy, and mail must wait.
  */
 
-enum { STS_QUERY_MS = 90 * 1000 };
+enum { STS_FETCH_MS = 75 * 1000 };
 
 /*
  * What went wrong when a policy was looked for. With a policy in the answer it is the one that was

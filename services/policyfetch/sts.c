@@ -262,6 +262,15 @@ static struct msg_sts_answer make_answer(const struct work *work)
 	return answer;
 }
 
+/* Who asks would not wait as long for a service that may not even run. */
+static bool announce(struct ipc_channel *channel, const struct work *work)
+{
+	struct msg_sts_wait wait = { .timeout_ms = STS_FETCH_MS };
+
+	return !must_fetch(work) ||
+	       IPC_SEND(channel, sts_wait, &wait, -1, clock_in_ms(ANSWER_MS)) == IPC_OK;
+}
+
 static bool is_domain(struct span domain)
 {
 	return domain.n > 0 && domain.n <= DOMAIN_NAME_MAX &&
@@ -283,9 +292,10 @@ bool sts_handle(struct ipc_channel *channel, const void *request)
 	work.domain = (struct span){ domain, query->domain.n };
 	load(&work);
 	find_record(&work);
+	is_sent = announce(channel, &work);
 	fetch_once(&work, must_fetch);
 	answer = make_answer(&work);
-	is_sent = IPC_SEND(channel, sts_answer, &answer, -1, clock_in_ms(ANSWER_MS)) == IPC_OK;
+	is_sent = is_sent && IPC_SEND(channel, sts_answer, &answer, -1, clock_in_ms(ANSWER_MS)) == IPC_OK;
 	fetch_once(&work, should_refresh);
 	dns_result_done(&work.record);
 	buf_done(&work.wire);

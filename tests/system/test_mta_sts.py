@@ -3,11 +3,13 @@ policyfetch do what they do everywhere."""
 
 import os
 import re
+import signal
 import ssl
 
 import pytest
 from mta import TMP, poll
 from sink import CLOSE
+from test_tls_server import processes
 from tls_util import RETRY, secure_root
 from web import STS, Web
 
@@ -457,6 +459,32 @@ def test_policyfetch_is_away(mta, make_sink):
     with mta.settings(master_service_disable="policyfetch.unix"):
         deferred(deliver(mta, "enforce.test"), "4.3.0", "cannot find out the MTA-STS policy")
     assert not sink.sessions
+
+
+def test_policyfetch_is_killed(mta, make_sink):
+    """The next ones find the one that master has started anew."""
+    sink = make_sink(A)
+    before = processes(mta, "policyfetch")
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    poll(lambda: mta.flush() or not set(processes(mta, "policyfetch")) & set(before))
+    qid = mta.inject("x@enforce.test", sender="bob@example.test")
+    poll(lambda: mta.flush() or "4.7.4" in [r["dsn"] for r in mta.deliveries(qid)], 30)
+    assert not [s for s in sink.sessions if "MAIL" in s.verbs()]
+
+
+@pytest.mark.skipif(not os.environ.get("CHECK_LONG"), reason="takes half a minute")
+def test_policyfetch_is_silent(mta, make_sink):
+    """smtp waits half a minute for its first word, and then mail waits."""
+    make_sink(A)
+    stopped = processes(mta, "policyfetch")
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        deferred(deliver(mta, "enforce.test", timeout=45), "4.3.0", "cannot find out")
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
 
 
 def test_kept_connection(mta, dns, web, make_sink, certs):
