@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/utf8.h"
 
 static struct {
@@ -79,20 +80,6 @@ static void mask_controls(char *text)
 			*text = '?';
 }
 
-static void write_all(int fd, const char *data, size_t size)
-{
-	while (size > 0) {
-		ssize_t done = write(fd, data, size);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return;
-		data += done;
-		size -= (size_t)done;
-	}
-}
-
 PRINTF_LIKE(2, 0)
 static void log_line(enum log_severity severity, const char *format, va_list args)
 {
@@ -113,7 +100,8 @@ static void log_line(enum log_severity severity, const char *format, va_list arg
 		size = snprintf(line, sizeof(line), "%s: %s%s\n", logger.tag,
 				log_severity_prefix(severity), text);
 	if (size > 0)
-		write_all(logger.fd >= 0 ? logger.fd : STDERR_FILENO, line, (size_t)size);
+		(void)!fd_write_all(logger.fd >= 0 ? logger.fd : STDERR_FILENO,
+				    (struct span){ line, (size_t)size });
 	if (logger.copy != NULL)
 		logger.copy(severity, logger.tag, text);
 	errno = saved;

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
 #include "conf/dict.h"
 
@@ -78,19 +79,6 @@ void conf_edit_cancel(struct conf_edit *edit)
 	release(edit);
 }
 
-static bool write_all(int fd, struct span text)
-{
-	while (text.n > 0) {
-		ssize_t put = write(fd, text.p, text.n);
-
-		if (put < 0 && errno != EINTR)
-			return false;
-		if (put > 0)
-			text = span_from(text, (size_t)put);
-	}
-	return true;
-}
-
 static bool sync_directory_of(const char *path)
 {
 	size_t length = (size_t)(strrchr(path, '/') - path) + 1;
@@ -111,7 +99,7 @@ bool conf_edit_commit(struct conf_edit *edit, struct span text)
 
 	if (stat(edit->path, &st) == 0 &&
 	    (fchown(edit->temp_fd, st.st_uid, st.st_gid) == 0 || errno == EPERM) &&
-	    fchmod(edit->temp_fd, st.st_mode & 07777) == 0 && write_all(edit->temp_fd, text) &&
+	    fchmod(edit->temp_fd, st.st_mode & 07777) == 0 && fd_write_all(edit->temp_fd, text) &&
 	    fsync(edit->temp_fd) == 0 && rename(edit->temp_path, edit->path) == 0) {
 		bool is_good = sync_directory_of(edit->path);
 

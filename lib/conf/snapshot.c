@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/mem.h"
 
 #define HEADER "postern-conf 1\n"
@@ -89,19 +90,6 @@ void conf_snapshot_extra_set(struct conf_snapshot *snapshot, const char *name, s
 	add_record(snapshot, 'X', span_of(name), value);
 }
 
-static bool write_all(int fd, struct span bytes)
-{
-	while (bytes.n > 0) {
-		ssize_t put = write(fd, bytes.p, bytes.n);
-
-		if (put < 0 && errno != EINTR)
-			return false;
-		if (put > 0)
-			bytes = span_from(bytes, (size_t)put);
-	}
-	return true;
-}
-
 int conf_snapshot_write(struct conf_snapshot *snapshot)
 {
 	int fd;
@@ -121,7 +109,7 @@ int conf_snapshot_write(struct conf_snapshot *snapshot)
 	fd = memfd_create("postern-conf", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -1;
-	if (write_all(fd, buf_span(&snapshot->bytes)) && lseek(fd, 0, SEEK_SET) == 0 &&
+	if (fd_write_all(fd, buf_span(&snapshot->bytes)) && lseek(fd, 0, SEEK_SET) == 0 &&
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0)
 		return fd;
 	close(fd);

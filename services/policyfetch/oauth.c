@@ -23,6 +23,7 @@
 #include "proc/service.h"
 #include "sasl/oauth.h"
 #include "services/policyfetch/https.h"
+#include "services/policyfetch/locks.h"
 #include "services/policyfetch/oauth_store.h"
 
 enum {
@@ -262,14 +263,14 @@ static void refresh(struct work *work)
 /* Whoever comes first asks the endpoint; the others wait, and take what it got. */
 static void refresh_once(struct work *work)
 {
-	if (!oauth_store_lock(work->account, clock_in_ms(LOCK_MS))) {
+	if (!lock_take(work->account->name, clock_in_ms(LOCK_MS))) {
 		fail(work, "another process is still asking the token endpoint");
 		return;
 	}
 	load(work);
 	if (!has_token(work) && !is_lately(work, work->entry.failed_s))
 		refresh(work);
-	oauth_store_unlock(work->account);
+	lock_drop(work->account->name);
 }
 
 /* ---- the answer ---- */

@@ -12,17 +12,17 @@
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/htab.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "proc/service.h"
+#include "services/policyfetch/locks.h"
 
-enum { LOCKS = 65536, LOCK_PAUSE_MS = 20, KEY_BYTES = 32, NONCE_BYTES = 12, SEAL_BYTES = 16,
+enum { KEY_BYTES = 32, NONCE_BYTES = 12, SEAL_BYTES = 16,
        FILE_BYTES = NONCE_BYTES + OAUTH_ENTRY_MAX + SEAL_BYTES };
 
-static int directory = -1, locks = -1;
+static int directory = -1;
 
 void oauth_store_open(void)
 {
@@ -31,9 +31,7 @@ void oauth_store_open(void)
 
 void oauth_store_start(void)
 {
-	locks = openat(directory, "#locks", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (locks < 0)
-		fatal("cannot make a file in the directory of OAuth tokens: %s", strerror(errno));
+	locks_open(directory);
 }
 
 static const char *file_name(const struct oauth_account *account, const char *prefix,
@@ -152,27 +150,13 @@ bool oauth_store_reserve(const struct oauth_account *account)
 	return error == 0;
 }
 
-static bool write_all(int fd, struct span bytes)
-{
-	while (bytes.n > 0) {
-		ssize_t done = write(fd, bytes.p, bytes.n);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return false;
-		bytes = span_from(bytes, (size_t)done);
-	}
-	return true;
-}
-
 /* Into the room that was reserved, which is cut to size only then. */
 static bool replace(const struct oauth_account *account, struct span bytes)
 {
 	char temp[OAUTH_NAME_MAX + 2], name[OAUTH_NAME_MAX + 2];
 	int fd = openat(directory, file_name(account, "#", temp),
 			O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	bool is_good = fd >= 0 && write_all(fd, bytes) && ftruncate(fd, (off_t)bytes.n) == 0 &&
+	bool is_good = fd >= 0 && fd_write_all(fd, bytes) && ftruncate(fd, (off_t)bytes.n) == 0 &&
 		       fsync(fd) == 0;
 
 	if (fd >= 0)
@@ -195,31 +179,4 @@ bool oauth_store_put(const struct oauth_account *account, const struct msg_token
 	buf_done(&plain);
 	buf_done(&text);
 	return is_good;
-}
-
-/* ---- one at a time ---- */
-
-static bool set_lock(const struct oauth_account *account, short type)
-{
-	struct flock lock = { .l_type = type, .l_whence = SEEK_SET,
-			      .l_start = (off_t)(htab_hash(account->name) % LOCKS), .l_len = 1 };
-
-	return fcntl(locks, F_SETLK, &lock) == 0;
-}
-
-bool oauth_store_lock(const struct oauth_account *account, struct clock_mono deadline)
-{
-	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_MS * 1000000L };
-
-	while (!set_lock(account, F_WRLCK)) {
-		if ((errno != EAGAIN && errno != EACCES) || clock_is_past(deadline))
-			return false;
-		(void)nanosleep(&pause, NULL);
-	}
-	return true;
-}
-
-void oauth_store_unlock(const struct oauth_account *account)
-{
-	(void)set_lock(account, F_UNLCK);
 }

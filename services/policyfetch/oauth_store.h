@@ -33,8 +33,4 @@ MUST_USE bool oauth_store_reserve(const struct oauth_account *account);
 /* Keeps it: it is on the disk when this returns true. A failure is logged. */
 bool oauth_store_put(const struct oauth_account *account, const struct msg_token_entry *entry);
 
-/* One process at a time is at work on an account. False: not before the deadline. */
-MUST_USE bool oauth_store_lock(const struct oauth_account *account, struct clock_mono deadline);
-void oauth_store_unlock(const struct oauth_account *account);
-
 #endif

@@ -13,6 +13,7 @@
  *     sts_cache.c     where policies are kept
  *     oauth.c         token_query: an OAuth access token for a relay
  *     oauth_store.c   where tokens are kept
+ *     locks.c         one worker at a time for a domain, or an account
  *
  * Two services run it: "policyfetch" for policies, and "oauth" for tokens. Each answers its own kind
  * alone, and has nothing of the other's in its memory.

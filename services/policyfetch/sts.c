@@ -15,6 +15,7 @@
 #include "mail/sts.h"
 #include "net/dns.h"
 #include "services/policyfetch/https.h"
+#include "services/policyfetch/locks.h"
 #include "services/policyfetch/sts_cache.h"
 
 enum {
@@ -231,12 +232,12 @@ static void fetch(struct work *work)
 /* Fetches it if that is `wanted`, unless another worker has done so meanwhile. */
 static void fetch_once(struct work *work, bool (*is_wanted)(const struct work *work))
 {
-	if (!is_wanted(work) || !sts_cache_lock(work->domain, clock_in_ms(FETCH_MS)))
+	if (!is_wanted(work) || !lock_take(work->domain, clock_in_ms(FETCH_MS)))
 		return;
 	load(work);
 	if (is_wanted(work))
 		fetch(work);
-	sts_cache_unlock(work->domain);
+	lock_drop(work->domain);
 }
 
 /* ---- the answer ---- */

@@ -15,22 +15,22 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "base/htab.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "mail/domain.h"
 #include "mail/sts.h"
 #include "proc/service.h"
+#include "services/policyfetch/locks.h"
 
-enum { LOCKS = 65536, LOCK_PAUSE_MS = 20, KEEP_PERCENT = 90 };
+enum { KEEP_PERCENT = 90 };
 
 static struct {
-	int directory, locks;
+	int directory;
 	atomic_size_t *count; /* of files, in all workers */
-} self = { -1, -1, NULL };
+} self = { -1, NULL };
 
 void sts_cache_open(void)
 {
@@ -153,34 +153,18 @@ void sts_cache_start(void)
 		fatal("no memory: %s", strerror(errno));
 	self.count = shared;
 	atomic_init(self.count, 0);
-	self.locks = openat(self.directory, "#locks", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (self.locks < 0)
-		fatal("cannot make a file in the directory of MTA-STS policies: %s", strerror(errno));
+	locks_open(self.directory);
 	clean();
 }
 
 /* ---- writing ---- */
-
-static bool write_all(int fd, struct span bytes)
-{
-	while (bytes.n > 0) {
-		ssize_t done = write(fd, bytes.p, bytes.n);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return false;
-		bytes = span_from(bytes, (size_t)done);
-	}
-	return true;
-}
 
 static bool write_file(const char *name, struct span bytes, int64_t until_s)
 {
 	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = until_s } };
 	int fd = openat(self.directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
 			0600);
-	bool is_good = fd >= 0 && write_all(fd, bytes) && futimens(fd, times) == 0 && fsync(fd) == 0;
+	bool is_good = fd >= 0 && fd_write_all(fd, bytes) && futimens(fd, times) == 0 && fsync(fd) == 0;
 
 	/* A failure of close() is one of the disk; fsync() has had it. */
 	if (fd >= 0)
@@ -211,31 +195,4 @@ void sts_cache_put(const struct msg_sts_entry *entry, int64_t until_s)
 		(void)unlinkat(self.directory, temp, 0);
 	}
 	buf_done(&wire);
-}
-
-/* ---- one at a time ---- */
-
-static bool set_lock(struct span domain, short type)
-{
-	struct flock lock = { .l_type = type, .l_whence = SEEK_SET,
-			      .l_start = (off_t)(htab_hash(domain) % LOCKS), .l_len = 1 };
-
-	return fcntl(self.locks, F_SETLK, &lock) == 0;
-}
-
-bool sts_cache_lock(struct span domain, struct clock_mono deadline)
-{
-	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_MS * 1000000L };
-
-	while (!set_lock(domain, F_WRLCK)) {
-		if ((errno != EAGAIN && errno != EACCES) || clock_is_past(deadline))
-			return false;
-		(void)nanosleep(&pause, NULL);
-	}
-	return true;
-}
-
-void sts_cache_unlock(struct span domain)
-{
-	(void)set_lock(domain, F_UNLCK);
 }

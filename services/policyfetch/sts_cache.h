@@ -24,11 +24,4 @@ MUST_USE bool sts_cache_get(struct span domain, struct buf *wire, struct msg_sts
 /* Keeps it. A failure is logged: then it is fetched again next time. */
 void sts_cache_put(const struct msg_sts_entry *entry, int64_t until_s);
 
-/*
- * One process at a time is at work on a domain, other domains with the same number included. False: not
- * before the deadline.
- */
-MUST_USE bool sts_cache_lock(struct span domain, struct clock_mono deadline);
-void sts_cache_unlock(struct span domain);
-
 #endif

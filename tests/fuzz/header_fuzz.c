@@ -7,30 +7,8 @@
 
 #include "base/buf.h"
 #include "mail/header.h"
-#include "mail/header_from.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static bool has_line_end(struct span s)
-{
-	return span_has(s, '\n') || span_has(s, '\r');
-}
-
-static void check_from(struct span head)
-{
-	struct span name, address;
-	struct buf out = BUF_INIT(1 << 24);
-
-	if (!span_cut(head, '\n', &name, &address))
-		return;
-	for (int format = HEADER_FROM_STANDARD; format <= HEADER_FROM_OBSOLETE; format++) {
-		buf_reset(&out);
-		(void)header_from(&out, (enum header_from_format)format, name, address);
-		if (has_line_end(buf_span(&out)) && !has_line_end(address))
-			abort();
-	}
-	buf_done(&out);
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -8,7 +8,6 @@
 #include "mail/addr_list.h"
 #include "mail/date.h"
 #include "mail/header.h"
-#include "mail/header_from.h"
 #include "test.h"
 
 static void test_names(void)
@@ -225,34 +224,6 @@ static void test_hostile_lists(void)
 	buf_done(&out);
 }
 
-static void test_from(void)
-{
-	static const struct {
-		const char *name;
-		const char *standard;
-		const char *obsolete;
-	} cases[] = {
-		{ "Alice  A", "Alice A <a@d.test>", "a@d.test (Alice A)" },
-		{ "A. B", "\"A. B\" <a@d.test>", "a@d.test (A. B)" },
-		{ "a\"q\\b", "\"a\\\"q\\\\b\" <a@d.test>", "a@d.test (a\"q\\\\b)" },
-		{ "A (x", "\"A (x\" <a@d.test>", "a@d.test (A \\(x)" },
-		{ "\xc3\xa9", "\xc3\xa9 <a@d.test>", "a@d.test (\xc3\xa9)" },
-		{ "A\nBcc: x", "\"A Bcc: x\" <a@d.test>", "a@d.test (A Bcc: x)" },
-		{ " ", "a@d.test", "a@d.test" },
-	};
-	struct buf out = BUF_INIT(1000);
-
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		buf_reset(&out);
-		header_from(&out, HEADER_FROM_STANDARD, span_of(cases[i].name), SPAN("a@d.test"));
-		CHECK_SPAN(buf_span(&out), cases[i].standard);
-		buf_reset(&out);
-		header_from(&out, HEADER_FROM_OBSOLETE, span_of(cases[i].name), SPAN("a@d.test"));
-		CHECK_SPAN(buf_span(&out), cases[i].obsolete);
-	}
-	buf_done(&out);
-}
-
 static void test_dates(void)
 {
 	struct clock_wall when = { 1795300901LL * 1000000 };
@@ -276,7 +247,6 @@ int main(void)
 	TEST(rewrite);
 	TEST(extract);
 	TEST(hostile_lists);
-	TEST(from);
 	TEST(dates);
 	return test_end();
 }

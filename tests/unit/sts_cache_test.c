@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "proc/service.h"
+#include "services/policyfetch/locks.h"
 #include "services/policyfetch/sts_cache.h"
 
 #define TEXT "version: STSv1\nmode: enforce\nmx: a.test\nmax_age: 86400\n"
@@ -107,16 +108,16 @@ static void test_locks(void)
 	pid_t child;
 	int status;
 
-	CHECK(sts_cache_lock(SPAN("a.test"), clock_in_ms(0)));
+	CHECK(lock_take(SPAN("a.test"), clock_in_ms(0)));
 	child = fork();
 	if (child == 0)
-		_exit((sts_cache_lock(SPAN("a.test"), clock_in_ms(50)) ? 1 : 0) +
-		      (sts_cache_lock(SPAN("b.test"), clock_in_ms(50)) ? 0 : 2));
+		_exit((lock_take(SPAN("a.test"), clock_in_ms(50)) ? 1 : 0) +
+		      (lock_take(SPAN("b.test"), clock_in_ms(50)) ? 0 : 2));
 	CHECK(waitpid(child, &status, 0) == child && status == 0);
-	sts_cache_unlock(SPAN("a.test"));
+	lock_drop(SPAN("a.test"));
 	child = fork();
 	if (child == 0)
-		_exit(sts_cache_lock(SPAN("a.test"), clock_in_ms(50)) ? 0 : 1);
+		_exit(lock_take(SPAN("a.test"), clock_in_ms(50)) ? 0 : 1);
 	CHECK(waitpid(child, &status, 0) == child && status == 0);
 }
 

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BASE_FD_H
+#define BASE_FD_H
+
+/* What is done with blocking descriptors in more than one place. */
+
+#include "base/span.h"
+
+/* Writes all of it. False with errno when that was not possible; a part may have been written. */
+MUST_USE bool fd_write_all(int fd, struct span bytes);
+
+#endif
