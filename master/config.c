@@ -132,6 +132,18 @@ const char *config_value(const struct config *config, const struct master_servic
 	return buf_steal(&value);
 }
 
+void config_expand(const struct config *config, const struct master_service *service, struct span name,
+		   struct buf *out)
+{
+	struct conf_scope scope = config_scope(config, service);
+	char error[CONF_EXPAND_ERROR_MAX];
+	const char *text = conf_lookup(&scope, name);
+
+	buf_reset(out);
+	if (text != NULL && !conf_expand(&scope, span_of(text), out, error, NULL, NULL))
+		buf_reset(out);
+}
+
 bool config_is_chrooted(const struct master_service *service)
 {
 	return service->chroot != MASTER_NO;

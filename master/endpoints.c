@@ -8,19 +8,6 @@
 
 #include "net/endpoint.h"
 
-/* The value of a parameter, or of a name that the administrator made up; empty when it has none. */
-static void expand_value(const struct config *config, const struct master_service *service,
-			 struct span name, struct buf *out)
-{
-	struct conf_scope scope = config_scope(config, service);
-	char error[CONF_EXPAND_ERROR_MAX];
-	const char *text = conf_lookup(&scope, name);
-
-	buf_reset(out);
-	if (text != NULL && !conf_expand(&scope, span_of(text), out, error, NULL, NULL))
-		buf_reset(out);
-}
-
 /* Adds a server to the list, in which each stands once, followed by a blank. */
 static void add_endpoint(struct span text, struct buf *list)
 {
@@ -56,13 +43,13 @@ static void add_servers_of(const struct config *config, const struct master_serv
 	struct span rest, class;
 
 	for (size_t i = 0; i < ARRAY_LEN(parameters); i++) {
-		expand_value(config, service, span_of(parameters[i]), &value);
+		config_expand(config, service, span_of(parameters[i]), &value);
 		add_servers(buf_span(&value), list);
 	}
-	expand_value(config, service, SPAN("smtpd_restriction_classes"), &classes);
+	config_expand(config, service, SPAN("smtpd_restriction_classes"), &classes);
 	rest = buf_span(&classes);
 	while ((class = span_word(&rest, ", \t\r\n")).n > 0) {
-		expand_value(config, service, class, &value);
+		config_expand(config, service, class, &value);
 		add_servers(buf_span(&value), list);
 	}
 	buf_done(&value);
@@ -76,9 +63,9 @@ static void add_sasl_server(const struct config *config, const struct master_ser
 	struct buf value = BUF_INIT(CONF_VALUE_MAX);
 	char *text;
 
-	expand_value(config, service, SPAN("smtpd_sasl_type"), &value);
+	config_expand(config, service, SPAN("smtpd_sasl_type"), &value);
 	if (span_is(buf_span(&value), "dovecot")) {
-		expand_value(config, service, SPAN("smtpd_sasl_path"), &value);
+		config_expand(config, service, SPAN("smtpd_sasl_path"), &value);
 		text = endpoint_of_path(buf_str(&value));
 		add_endpoint(span_of(text), list);
 		free(text);
@@ -104,7 +91,7 @@ static void add_sockets_of(const struct config *config, const struct master_serv
 	const char *found;
 
 	for (size_t i = 0; i < ARRAY_LEN(parameters); i++) {
-		expand_value(config, service, span_of(parameters[i]), &value);
+		config_expand(config, service, span_of(parameters[i]), &value);
 		rest = buf_span(&value);
 		while ((word = span_word(&rest, "{}=, \t\r\n")).n > 0) {
 			found = memmem(word.p, word.n, ":unix:", 6);
@@ -122,7 +109,7 @@ static void add_collector(const struct config *config, struct buf *list)
 {
 	struct buf value = BUF_INIT(CONF_VALUE_MAX), text = BUF_INIT(CONF_VALUE_MAX);
 
-	expand_value(config, NULL, SPAN("smtp_tlsrpt_socket_name"), &value);
+	config_expand(config, NULL, SPAN("smtp_tlsrpt_socket_name"), &value);
 	(void)buf_printf(&text, ENDPOINT_DGRAM "%s", buf_str(&value));
 	if (value.length > 0)
 		add_endpoint(buf_span(&text), list);
@@ -159,7 +146,7 @@ static bool names_best_mx(const struct config *config, const struct master_servi
 	struct span rest;
 	bool is_named;
 
-	expand_value(config, client, SPAN("best_mx_transport"), &value);
+	config_expand(config, client, SPAN("best_mx_transport"), &value);
 	rest = buf_span(&value);
 	is_named = span_is(span_word(&rest, ":"), name);
 	buf_done(&value);

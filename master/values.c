@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "master/config.h"
+#include "master/databases.h"
 #include "master/endpoints.h"
 #include "master/secret.h"
 #include "master/tls_names.h"
@@ -98,6 +99,8 @@ static void set_special(struct conf_snapshot *snapshot, struct config *config,
 		set_text(snapshot, "secret", delivery_secret(config));
 	if (strcmp(wanted->program, "keysign") == 0)
 		tls_names_add(config, snapshot);
+	if (strcmp(wanted->program, "proxymap") == 0)
+		databases_add(config, snapshot);
 	if (strcmp(wanted->program, "qmgr") == 0)
 		set_process_limits(snapshot, config);
 }

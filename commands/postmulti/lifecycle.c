@@ -410,7 +410,24 @@ static void remove_files(const char *parent, const char *name)
 	free(path);
 }
 
-/* jail/PROGRAM/SERVICE: sockets. */
+/* Files of each directory in it, and these directories. */
+static void remove_within(const char *parent)
+{
+	DIR *directory = opendir(parent);
+	const struct dirent *entry;
+
+	while (directory != NULL && (entry = readdir(directory)) != NULL) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+		    (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN))
+			continue;
+		remove_files(parent, entry->d_name);
+		remove_directory(parent, entry->d_name);
+	}
+	if (directory != NULL)
+		(void)closedir(directory);
+}
+
+/* jail/PROGRAM/SERVICE: sockets; in some jails a directory of what the program keeps. */
 static void remove_jails(const char *queue)
 {
 	char *path = mem_printf("%s/jail", queue);
@@ -418,13 +435,17 @@ static void remove_jails(const char *queue)
 	const struct dirent *entry;
 
 	while (directory != NULL && (entry = readdir(directory)) != NULL) {
+		char *jail;
+
 		if (entry->d_name[0] == '.')
 			continue;
-		remove_files(path, entry->d_name);
-		remove_directory(path, entry->d_name);
+		jail = mem_printf("%s/%s", path, entry->d_name);
+		remove_within(jail);
+		free(jail);
 	}
 	if (directory != NULL)
 		(void)closedir(directory);
+	remove_within(path);
 	free(path);
 }
 

@@ -104,11 +104,12 @@ static void trace(const char *text)
 	log_info("%s", text);
 }
 
-static void apply_settings(void (*reading)(const char *path))
+static void apply_settings(void (*reading)(const char *path), int (*open_private)(const char *path))
 {
 	struct table_settings settings = table_settings_default();
 
 	settings.reading = reading;
+	settings.open_private = open_private;
 	settings.warn = warn;
 	settings.trace = trace;
 	settings.must_load = conf->daemon_table_open_error_is_fatal;
@@ -118,15 +119,15 @@ static void apply_settings(void (*reading)(const char *path))
 	table_setup(&settings);
 }
 
-void table_client_settings(void)
+void table_client_settings(int (*open_private)(const char *path))
 {
-	apply_settings(NULL);
+	apply_settings(NULL, open_private);
 }
 
 void table_client_setup(void)
 {
 	/* What is loaded now is never looked at again from inside the jail: a change is seen by
 	 * inotify, and makes a new generation. */
-	apply_settings(service_watch_file);
+	apply_settings(service_watch_file, NULL);
 	table_set_proxy(&proxy);
 }

@@ -22,7 +22,7 @@ enum table_verb {
  */
 void table_client_setup(void);
 
-/* In a daemon: all table_setup() wants of `conf`, and warnings to the log. */
-void table_client_settings(void);
+/* In a daemon: all table_setup() wants of `conf`, and warnings to the log; `open_private` may be NULL. */
+void table_client_settings(int (*open_private)(const char *path));
 
 #endif

@@ -132,15 +132,18 @@ static bool load_old(struct table *table)
 {
 	struct bdb_table *bdb = bdb_of(table);
 	bool may_write = (table->flags & TABLE_WRITE) != 0;
+	char copy_name[DATABASE_NAME_MAX];
+	const char *name = table->path;
 	struct stat st;
 
-	bdb->fd = open(table->path, (may_write ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC,
-		       table_settings()->new_file_mode);
+	bdb->fd = may_write ? open(table->path, O_RDWR | O_CREAT | O_CLOEXEC,
+				   table_settings()->new_file_mode)
+			    : database_open(table, copy_name, &name);
 	if (bdb->fd < 0 || !table_lock(bdb->fd, may_write ? LOCK_EX : LOCK_SH) ||
 	    fstat(bdb->fd, &st) != 0)
 		return bdb_failed(table, "open", errno);
 
-	int error = attach(bdb, table->path, may_write ? DB_CREATE : DB_RDONLY,
+	int error = attach(bdb, name, may_write ? DB_CREATE : DB_RDONLY,
 			   table_settings()->db_read_buffer_bytes);
 
 	if (error == 0 && may_write && st.st_size == 0)
@@ -151,7 +154,7 @@ static bool load_old(struct table *table)
 				 table->type->name);
 	else if (error != 0)
 		(void)bdb_failed(table, "open", error);
-	else
+	else if (name == table->path)
 		table->id = table_file_id(&st);
 	return error == 0;
 }

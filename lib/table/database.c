@@ -1,7 +1,31 @@
 /* SPDX-License-Identifier: MIT */
-/* NUL rules of indexed files; see database.h. */
+/* Opening indexed files, and their NUL rules; see database.h. */
 
 #include "table/database.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+int database_open(struct table *table, char copy_name[DATABASE_NAME_MAX], const char **ret_name)
+{
+	const struct table_settings *settings = table_settings();
+	int fd = open(table->path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	*ret_name = table->path;
+	if (fd >= 0 || errno != EACCES || settings->open_private == NULL)
+		return fd;
+	fd = settings->open_private(table->path);
+	if (fd < 0)
+		return -1;
+	(void)snprintf(copy_name, DATABASE_NAME_MAX, "/proc/self/fd/%d", fd);
+	*ret_name = copy_name;
+	/* When the file itself is another one, there will be another copy. */
+	if (stat(table->path, &st) == 0)
+		table->id = table_file_id(&st);
+	return fd;
+}
 
 struct nul_rule nul_rule_of(const struct table *table)
 {

@@ -23,6 +23,15 @@ struct nul_rule nul_rule_of(const struct table *table);
 /* Whether to write the NUL: as the file has it, or else as the type does by default. */
 bool nul_rule_writes(struct nul_rule rule, bool is_default);
 
+/*
+ * Opens table->path for reading, or the copy that table_settings.open_private has of it; *ret_name is what a
+ * library that takes names is to open, and of a copy table->id is set. The caller closes the descriptor;
+ * -1 with errno.
+ */
+enum { DATABASE_NAME_MAX = 32 };
+MUST_USE int database_open(struct table *table, char copy_name[DATABASE_NAME_MAX],
+			   const char **ret_name);
+
 /* A stored value without its NUL, copied to table->value. */
 enum table_status database_value(struct table *table, const void *data, size_t size,
 				 struct span *ret_value);

@@ -136,18 +136,22 @@ static bool load_old(struct table *table)
 	struct lmdb_table *lmdb = lmdb_of(table);
 	bool may_write = (table->flags & TABLE_WRITE) != 0;
 	mode_t mode = table_settings()->new_file_mode;
+	char copy_name[DATABASE_NAME_MAX];
+	const char *name = table->path;
 	struct stat st;
 
-	lmdb->fd = open(table->path, (may_write ? O_RDWR | O_CREAT : O_RDONLY) | O_CLOEXEC, mode);
+	lmdb->fd = may_write ? open(table->path, O_RDWR | O_CREAT | O_CLOEXEC, mode)
+			     : database_open(table, copy_name, &name);
 	if (lmdb->fd < 0 || !table_lock(lmdb->fd, may_write ? LOCK_EX : LOCK_SH) ||
 	    fstat(lmdb->fd, &st) != 0)
 		return lmdb_failed(table, "open", errno);
 
-	int error = attach(lmdb, table->path, may_write ? 0 : MDB_RDONLY,
+	int error = attach(lmdb, name, may_write ? 0 : MDB_RDONLY,
 			   may_write ? WRITE_MAP_BYTES : read_map_bytes(&st), mode);
 
 	unlock(lmdb);
-	table->id = table_file_id(&st);
+	if (name == table->path)
+		table->id = table_file_id(&st);
 	return error == 0 || lmdb_failed(table, "open", error);
 }
 

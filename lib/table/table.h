@@ -113,6 +113,11 @@ struct table_settings {
 	void (*warn)(const char *text); /* malformed lines and the like; NULL: said to nobody */
 	void (*trace)(const char *text); /* what debug: tables see; NULL: said to nobody */
 	void (*reading)(const char *path); /* each file that is read whole, before it is; or NULL */
+	/*
+	 * A database file that this process may not read: a descriptor of a copy, for the caller to close,
+	 * or -1 with errno. NULL: there are no copies.
+	 */
+	int (*open_private)(const char *path);
 	bool must_load; /* table_open() fails when a file cannot be read, instead of each lookup */
 	size_t db_create_buffer_bytes; /* berkeley_db_create_buffer_size */
 	size_t db_read_buffer_bytes; /* berkeley_db_read_buffer_size */

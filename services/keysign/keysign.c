@@ -89,7 +89,7 @@ static void prepare(void)
 		fatal("%s", buf_str(&error));
 	buf_done(&error);
 	table_register_databases();
-	table_client_settings();
+	table_client_settings(NULL);
 	sets_prepare();
 	if (opener_count() > 0)
 		opener_start();

@@ -5,7 +5,8 @@
  * file has changed, so that a rebuilt table counts at once.
  *
  * Runs as uid secret, outside any chroot, since tables live anywhere. A client names a table by
- * type and name and can read what this uid can: the tables that main.cf has as proxy:type:name
+ * type and name and can read what this uid can, and what only root can where a parameter of that client
+ * names it (copies.h): the tables that main.cf has as proxy:type:name
  * must be in proxy_read_maps, but that is to find mistakes, for the client says that they are.
  * Updates are taken for tables in proxy_write_maps alone, by the service of
  * proxywrite_service_name alone, of which one process is enough. Manual: proxymap(8).
@@ -22,17 +23,23 @@
 #include "ipc/channel.h"
 #include "ipc/table_client.h"
 #include "proc/service.h"
+#include "services/proxymap/copies.h"
 #include "table/table.h"
 
 /* Flags that a client may choose; how the table is opened is our matter. */
 enum { REFUSALS_MAX = 100 };
 enum { CLIENT_FLAGS = TABLE_FOLD | TABLE_NO_SUBST | TABLE_UTF8 };
 
-static struct htab tables; /* flags and "type:name" -> struct table */
+static struct {
+	/* Each program has its own: what one may read (see copies.h) another may not. */
+	struct htab tables; /* program, flags and "type:name" -> struct table */
+	const char *client; /* the program that is served */
+} self;
 
 static void prepare(void)
 {
-	table_client_settings();
+	copies_prepare();
+	table_client_settings(copies_open);
 	table_register_databases();
 }
 
@@ -91,11 +98,11 @@ static struct table *open_table(struct span name, unsigned flags, struct buf *er
 	char *text;
 	struct table *table;
 
-	(void)buf_printf(&key, "%u ", flags);
+	(void)buf_printf(&key, "%s %u ", self.client, flags);
 	(void)buf_add(&key, name);
-	table = htab_get(&tables, buf_span(&key));
+	table = htab_get(&self.tables, buf_span(&key));
 	if (table != NULL && table_has_changed(table)) {
-		(void)htab_remove(&tables, buf_span(&key));
+		(void)htab_remove(&self.tables, buf_span(&key));
 		table_close(table);
 		table = NULL;
 	}
@@ -104,7 +111,7 @@ static struct table *open_table(struct span name, unsigned flags, struct buf *er
 		table = table_open(text, flags, error);
 		free(text);
 		if (table != NULL)
-			(void)htab_put(&tables, buf_span(&key), table);
+			(void)htab_put(&self.tables, buf_span(&key), table);
 	}
 	buf_done(&key);
 	return table;
@@ -180,7 +187,8 @@ static void serve(int fd, const char *client)
 	struct ipc_channel channel;
 	struct msg_table_request request;
 
-	(void)client;
+	self.client = client;
+	copies_serve(client);
 	ipc_attach(&channel, fd);
 	while (service_wait(fd, CLOCK_NEVER) &&
 	       IPC_EXPECT(&channel, table_request, &request, clock_in_ms(0)) == IPC_OK &&

@@ -184,7 +184,7 @@ static void on_connection(int fd, const char *name)
 static void prepare(void)
 {
 	table_register_databases();
-	table_client_settings();
+	table_client_settings(NULL);
 	table_client_setup();
 }
 

@@ -338,3 +338,21 @@ def test_I10_folder(mta, secret, command, source):
     result = mta.run(command, f"lmdb:{path}")
     assert result.code != 0 and "folder belongs to user 5001" in result.err, result
     assert [f.name for f in folder.iterdir()] == ["t"]
+
+
+def test_tables_of_others(make_mta):
+    """A table that only root can read is shown to the programs whose parameters name it, and to no
+    other: who takes smtpd over learns no password of a relay. lmtp is the program smtp."""
+    mta = make_mta(start=False)
+    passwords = mta.write("passwords", "[relay.test]:587 me:secret\n", 0o600)
+    mta.run("postmap", f"hash:{passwords}").ok()
+    mta.main |= {"smtp_sasl_password_maps": f"unionmap:{{hash:{passwords}}}"}
+    mta.write_main()
+    mta.start()
+    said = {}
+    for client in ("smtp", "lmtp", "smtpd", "cleanup", "local"):
+        with Channel(mta, client, "proxymap") as channel:
+            channel.send(message("table_request", verb=1, table=f"hash:{passwords}",
+                                 key="[relay.test]:587"))
+            said[client] = b"secret" in channel.receive()
+    assert said == {"smtp": True, "lmtp": True, "smtpd": False, "cleanup": False, "local": False}

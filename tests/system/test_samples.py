@@ -55,6 +55,44 @@ def test_sample_runs(sample):
         sample.stop()
 
 
+@pytest.fixture
+def by_provider(sample, dns):
+    """The samples, and all that sending by a provider takes: relayhost and a password."""
+    dns.a("smtp.provider.test", "198.51.100.7")
+    passwords = sample.write("sasl_passwd", "[smtp.provider.test]:587 me:secret\n", 0o600)
+    sample.run("postmap", f"hash:{passwords}").ok()
+    sample.run("postconf", "-e", "relayhost = [smtp.provider.test]:587",
+               f"smtp_sasl_password_maps = hash:{passwords}").ok()
+    sample.start()
+    yield sample
+    sample.stop()
+
+
+def cron(instance):
+    """Mail as cron sends it."""
+    instance.sendmail("-i", "admin@elsewhere.test", stdin="Subject: cron\n\nran\n", user="alice").ok()
+
+
+def test_provider(by_provider, make_sink, ca):
+    """Local mail goes out by the provider, with TLS and the login."""
+    certs = ca.issue("smtp.provider.test", "smtp.provider.test")
+    sink = make_sink("198.51.100.7", 587, tls=certs.context(), auth="PLAIN LOGIN",
+                     users={"me": "secret"})
+    cron(by_provider)
+    message, = sink.wait()
+    assert message.session.auth == ("PLAIN", "me", "secret")
+    assert message.session.tls
+    by_provider.wait_log(r"authenticated to smtp\.provider\.test\S+, sasl_method=PLAIN, sasl_username=me")
+
+
+def test_provider_without_tls(by_provider, make_sink):
+    """Whoever takes TLS out of the way gets no password: mail waits."""
+    sink = make_sink("198.51.100.7", 587, auth="PLAIN LOGIN", users={"me": "secret"})
+    cron(by_provider)
+    by_provider.wait_log(r"status=deferred \(SASL authentication failed; server \S+ offered no compatible")
+    assert not [s for s in sink.sessions if s.auth]
+
+
 @pytest.mark.parametrize("name", ["main.cf", "master.cf"])
 def test_sample_values_are_known(sample, name):
     """Every setting that a sample shows, also behind a "#", is a parameter or a service."""

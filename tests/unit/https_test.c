@@ -9,6 +9,7 @@
 #include <openssl/x509v3.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -141,8 +142,12 @@ static void start_server(void)
 	CHECK(getsockname(server.listener, (struct sockaddr *)&address, &size) == 0);
 	server.port = ntohs(address.sin_port);
 	server.pid = fork();
-	if (server.pid == 0)
+	if (server.pid == 0) {
+		/* Whatever becomes of this process, the server does not outlive it. */
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		serve(fds[1]);
+	}
+	(void)close(fds[1]);
 	server.requests = fds[0];
 }
 
