@@ -1,8 +1,8 @@
 """Group D, TLS in the server."""
 
 import ssl
-
 import subprocess
+import time
 
 import pytest
 from attack import MAIN, alive, clean_log, queued, stranger
@@ -18,7 +18,7 @@ def cert(ca):
 
 @pytest.fixture(scope="module")
 def mta(make_mta, ca, cert):
-    """Service 0: may; 1: encrypt, as for submission; 2: with names."""
+    """Service 0: may; 1: encrypt, as for submission; 2: with names; 3: with limits for whole requests."""
     smtpd = "inet n - n - - smtpd"
     shop = ca.issue("shop.test")
     mta = make_mta(
@@ -26,7 +26,8 @@ def mta(make_mta, ca, cert):
               "smtpd_tls_key_file": str(cert.key), "smtpd_tls_auth_only": "yes",
               "smtpd_starttls_timeout": "${stress?{2}:{3}}s"},
         services=[f"LISTEN1 {smtpd} -o smtpd_tls_security_level=encrypt",
-                  f"LISTEN2 {smtpd} -o tls_server_sni_maps=hash:$config_directory/sni"],
+                  f"LISTEN2 {smtpd} -o tls_server_sni_maps=hash:$config_directory/sni",
+                  f"LISTEN3 {smtpd} -o smtpd_timeout=1s -o smtpd_per_request_deadline=yes"],
         files={"sni": f"shop.test {shop.key},{shop.cert}\n"}, start=False)
     mta.run("postmap", "-F", f"hash:{mta.config}/sni").ok()
     return mta.start()
@@ -44,6 +45,27 @@ def begin(mta, listen=0):
     c.ehlo()
     c.cmd("STARTTLS", 220)
     return c
+
+
+@pytest.mark.parametrize("where", ["command", "DATA"])
+def test_F3(mta, where):
+    """A client that sends a byte at a time, each in a record of its own, is dropped."""
+    c = mta.smtp(3)
+    c.ehlo()
+    c.starttls()
+    c.ehlo()
+    if where == "DATA":
+        c.mail("a@client.test")
+        c.rcpt("alice@example.test")
+        c.cmd("DATA", 354)
+    start = time.monotonic()
+    while not c.pending(0.2) and time.monotonic() - start < 10:
+        try:
+            c.send(b"x")
+        except OSError:
+            break
+    assert 0.8 < time.monotonic() - start < 5
+    assert not mta.maildir("alice")
 
 
 def test_T1(mta):
