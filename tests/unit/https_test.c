@@ -279,8 +279,10 @@ int main(void)
 	char path[] = "/tmp/https_test.XXXXXX";
 	int fd = mkstemp(path);
 	char *text = mem_printf("smtp_tls_CAfile = %s\n", path);
+	bool is_loaded = fd >= 0 && conf_load_text(span_of(text));
 
-	if (fd < 0 || !conf_load_text(span_of(text)))
+	free(text);
+	if (!is_loaded)
 		return 2;
 	(void)signal(SIGPIPE, SIG_IGN);
 	make_certificate(path);
