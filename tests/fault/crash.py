@@ -10,6 +10,7 @@ incoming, maildrop or the tmp of a Maildir.
 
 from __future__ import annotations
 
+import os
 import time
 
 from accounts import Books
@@ -21,8 +22,10 @@ from harness import (
 from mta import Instance
 from sink import Sink
 
-BANNER_SECONDS = 1.0
-FIRST_SECONDS = 3.0
+# The sanitizers take their time.
+SLOWNESS = 5 if os.environ.get("SAN") == "1" else 1
+BANNER_SECONDS = 1.0 * SLOWNESS
+FIRST_SECONDS = 3.0 * SLOWNESS
 
 
 def fill(instance: Instance, books: Books, args) -> None:

@@ -66,9 +66,12 @@ class FileSystem:
             run("mount", "--bind", self.top / name, place)
 
     def set_writable(self, is_writable: bool) -> None:
-        """As mounted, for all who use it now as well."""
+        """As mounted, for all who use it now as well; once nobody writes to it, and a killed process
+        takes a moment to go."""
         for place in self.places.values():
-            run("mount", "-o", f"remount,bind,{'rw' if is_writable else 'ro'}", place)
+            command = ["mount", "-o", f"remount,bind,{'rw' if is_writable else 'ro'}", str(place)]
+            poll(lambda: subprocess.run(command, capture_output=True).returncode == 0, 10,
+                 " ".join(command))
 
     def unmount(self) -> None:
         """Unmounts it, once what used it has ended: a killed process takes a moment to go."""

@@ -95,7 +95,7 @@ def test_silent(make_mta):
               f"memory {before:.1f} MB before, {after:.1f} MB with them; "
               f"good client: banner after {greeted * 1000:.1f} ms, message after {accepted * 1000:.1f} ms")
         assert greeted < 1
-        assert after < 256
+        assert after < 256 or "SAN_REPORTS" in os.environ
         assert len(daemons(mta, "smtpd")) <= 4
     mta.wait_maildir("alice")
 
