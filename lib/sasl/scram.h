@@ -10,7 +10,7 @@
 #include "base/buf.h"
 
 /* A server may not make us compute for ever, nor ask for a proof that is quickly searched. */
-enum { SCRAM_ITERATIONS_MIN = 4096, SCRAM_ITERATIONS_MAX = 1000000, SCRAM_KEY_MAX = 32 };
+enum { SCRAM_ITERATIONS_MIN = 4096, SCRAM_ITERATIONS_MAX = 150000, SCRAM_KEY_MAX = 32 };
 
 enum scram_hash { SCRAM_SHA1, SCRAM_SHA256 };
 

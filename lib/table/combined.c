@@ -67,6 +67,7 @@ static bool combined_open(struct table *table, struct buf *ret_error)
 		if (is_well_formed && !add_member(table, name, ret_error))
 			return false;
 	}
+	is_well_formed = is_well_formed && combined_of(table)->count > 0;
 	if (!is_well_formed)
 		buf_printf(ret_error, "bad syntax: \"%s\"; need \"%s:{type:name...}\"", table->name,
 			   table->type->name);
