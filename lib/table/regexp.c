@@ -25,6 +25,123 @@ static bool read_flags(struct span flags, int *ret_options, struct buf *ret_erro
 	return true;
 }
 
+/* ---- how large a pattern becomes ---- */
+
+/*
+ * The C library copies what "+" or "{m,n}" stands behind, so that "a+++++" takes twice as much with each
+ * plus sign, and one line of such signs all memory there is. So patterns are sized first.
+ */
+enum { NODES_MAX = 200000, NESTING_MAX = 200 };
+
+struct sizing {
+	uint64_t sums[NESTING_MAX]; /* of what stands in each open group */
+	size_t depth;
+	uint64_t last; /* the atom that a repetition would be about */
+};
+
+static void add_atom(struct sizing *sizing, uint64_t nodes)
+{
+	sizing->last = nodes;
+	sizing->sums[sizing->depth] += nodes;
+}
+
+static void repeat(struct sizing *sizing, uint64_t times)
+{
+	if (times < 2)
+		return;
+	sizing->sums[sizing->depth] += sizing->last * (times - 1);
+	sizing->last *= times;
+}
+
+/* The rest behind "{": how often at most; "{3,}" is one more than 3, as the library has it. */
+static uint64_t take_bounds(struct span *rest)
+{
+	uint64_t numbers[2] = { 0, 0 };
+	size_t index = 0;
+	bool is_open = false;
+
+	while (rest->n > 0 && rest->p[0] != '}' && rest->p[0] != '\\') {
+		char c = rest->p[0];
+
+		if (c == ',' && index == 0) {
+			index = 1;
+			is_open = true;
+		} else if (ascii_is_digit(c) && numbers[index] < NODES_MAX) {
+			numbers[index] = numbers[index] * 10 + (uint64_t)(c - '0');
+			is_open = false;
+		}
+		*rest = span_from(*rest, 1);
+	}
+	return is_open ? numbers[0] + 1 : numbers[index];
+}
+
+/* The rest behind "[": a "]" that comes first, and those of classes, do not end it. */
+static void skip_bracket(struct span *rest)
+{
+	size_t at = rest->n > 0 && rest->p[0] == '^' ? 2 : 1;
+
+	while (at < rest->n && rest->p[at] != ']') {
+		size_t end = at + 2;
+
+		if (rest->p[at] == '[' && at + 1 < rest->n && span_has(SPAN(":.="), rest->p[at + 1])) {
+			while (end + 1 < rest->n && !(rest->p[end] == rest->p[at + 1] && rest->p[end + 1] == ']'))
+				end++;
+			at = end + 1;
+		}
+		at++;
+	}
+	*rest = span_from(*rest, at < rest->n ? at + 1 : rest->n);
+}
+
+/* What the character at the front means; a letter for what stands for itself. */
+static char take_token(struct span *rest, bool is_extended)
+{
+	static const char signs[] = "(){+";
+	char c = rest->p[0];
+	bool is_escaped = c == '\\' && rest->n > 1;
+
+	*rest = span_from(*rest, is_escaped ? 2 : 1);
+	if (is_escaped)
+		c = rest->p[-1];
+	if (span_has(span_of(signs), c))
+		return is_escaped != is_extended ? c : 'x';
+	return is_escaped ? 'x' : c;
+}
+
+static bool is_too_large(struct span text, bool is_extended)
+{
+	struct sizing sizing = { .depth = 0 };
+
+	while (text.n > 0) {
+		uint64_t inside = sizing.sums[sizing.depth];
+
+		switch (take_token(&text, is_extended)) {
+		case '(':
+			if (++sizing.depth == NESTING_MAX)
+				return true;
+			sizing.sums[sizing.depth] = 0;
+			break;
+		case ')':
+			if (sizing.depth > 0) {
+				sizing.depth--;
+				add_atom(&sizing, inside + 1);
+			}
+			break;
+		case '+': repeat(&sizing, 2); break;
+		case '{': repeat(&sizing, take_bounds(&text)); break;
+		case '*':
+		case '?': break;
+		case '[': skip_bracket(&text); add_atom(&sizing, 1); break;
+		default: add_atom(&sizing, 1);
+		}
+		if (sizing.sums[sizing.depth] > NODES_MAX)
+			return true;
+	}
+	return false;
+}
+
+/* ---- one rule ---- */
+
 static void *regexp_compile(struct rules_table *table, struct span *rest, struct buf *ret_error,
 			    size_t *ret_groups)
 {
@@ -34,6 +151,10 @@ static void *regexp_compile(struct rules_table *table, struct span *rest, struct
 	if (!rules_split_regexp(rest, &text, &flags, ret_error) ||
 	    !read_flags(flags, &options, ret_error))
 		return NULL;
+	if (is_too_large(text, (options & REG_EXTENDED) != 0)) {
+		buf_text(ret_error, "the pattern is too large");
+		return NULL;
+	}
 
 	regex_t *regex = NEW(regex_t);
 	int error = regcomp(regex, arena_str(&table->arena, text), options);

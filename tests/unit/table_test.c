@@ -202,6 +202,12 @@ static void test_patterns(void)
 		    { "in@side", "inside" }, { "inx@", "last" }, { "in@", "in without x" },
 		    { "q@", "-" }, { "ac@", "[a][]" }, { "/slash@", "slash" });
 	ASK("regexp:{{/a/ x}, {/(b)/ <$1>}}", 0, { "a", "x" }, { "b", "<b>" });
+	/* Patterns that the C library would make huge are left out, as malformed ones are. */
+	ASK("regexp:{{/.++++++++++++++++++++++++++++++++++++++++/ x}, {/a/ y}}", 0, { "a", "y" });
+	ASK("regexp:{{/((a{99}){99}){99}/ x}, {/a/ y}}", 0, { "a", "y" });
+	ASK("regexp:{{/\\(a\\{999\\}\\)\\{999\\}/x x}, {/a/ y}}", 0, { "a", "y" });
+	ASK("regexp:{{/^([0-9]{1,3}\\.){3}[0-9]{1,3}$/ ip}, {/^a\\+{2}$/ p}}", 0, { "192.0.2.1", "ip" },
+	    { "a++", "p" });
 }
 
 static const char bad_patterns[] = "/unclosed  foo\n"
