@@ -31,7 +31,7 @@ static bool read_flags(struct span flags, int *ret_options, struct buf *ret_erro
  * The C library copies what "+" or "{m,n}" stands behind, so that "a+++++" takes twice as much with each
  * plus sign, and one line of such signs all memory there is. So patterns are sized first.
  */
-enum { NODES_MAX = 200000, NESTING_MAX = 200 };
+enum { NODES_MAX = 20000, NESTING_MAX = 200 };
 
 struct sizing {
 	uint64_t sums[NESTING_MAX]; /* of what stands in each open group */
