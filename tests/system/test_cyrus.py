@@ -138,3 +138,30 @@ def test_dead_worker(mta):
         with mta.smtp() as again:
             return "AUTH" in again.ehlo() and again.auth_plain("alice", "secret", expect=None).code == 235
     poll(tried, 10, "a login")
+
+
+def test_saslauthd(make_mta):
+    """Passwords that saslauthd knows; when it has gone nobody is told that his is wrong."""
+    mta = make_mta(start=False, main={
+        "smtpd_sasl_auth_enable": "yes", "smtpd_sasl_type": "cyrus", "smtpd_sasl_path": "auth",
+        "cyrus_sasl_config_path": "$config_directory/sasl", "smtpd_sasl_local_domain": REALM})
+    sasl = mta.config / "sasl"
+    sasl.mkdir(mode=0o755)
+    (sasl / "auth.conf").write_text(
+        f"pwcheck_method: saslauthd\nsaslauthd_path: {sasl}/mux\nmech_list: PLAIN LOGIN\n")
+    subprocess.run(["saslpasswd2", "-p", "-c", "-u", REALM, "carol"], input=b"secret", check=True)
+    server = subprocess.Popen(["saslauthd", "-d", "-a", "sasldb", "-n", "1", "-m", sasl],
+                              stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        poll((sasl / "mux").exists, 10, "saslauthd")
+        mta.start()
+        with mta.smtp() as c:
+            c.ehlo()
+            assert str(c.auth_plain("carol", "wrong", expect=None)).startswith("535 5.7.8 ")
+            c.auth_login("carol", "secret")
+    finally:
+        server.terminate()
+        server.wait()
+    with mta.smtp() as c:
+        c.ehlo()
+        assert str(c.auth_plain("carol", "secret", expect=None)).startswith("454 4.7.0 ")
