@@ -220,6 +220,7 @@ static sasl_conn_t *new_connection(const struct msg_sasl_begin *begin)
 {
 	char *service_name = mem_dup(begin->service);
 	char *realm = mem_dup(begin->realm);
+	sasl_ssf_t tls = 128; /* the least that a TLS session may have, in bits */
 	sasl_conn_t *connection = NULL;
 	int result = sasl_server_new(service_name, conf->myhostname, realm[0] != '\0' ? realm : NULL,
 				     NULL, NULL, NULL, 0, &connection);
@@ -231,6 +232,8 @@ static sasl_conn_t *new_connection(const struct msg_sasl_begin *begin)
 		sasl_dispose(&connection);
 		return NULL;
 	}
+	if (begin->is_secured)
+		(void)sasl_setprop(connection, SASL_SSF_EXTERNAL, &tls);
 	set_address(connection, SASL_IPLOCALPORT, begin->local_addr, begin->local_port);
 	set_address(connection, SASL_IPREMOTEPORT, begin->remote_addr, begin->remote_port);
 	return connection;
