@@ -51,7 +51,7 @@ endif
 PATHS := -DPOSTERN_CONFIG_DIRECTORY='"$(confdir)"' -DPOSTERN_DAEMON_DIRECTORY='"$(daemondir)"' \
 	-DPOSTERN_COMMAND_DIRECTORY='"$(sbindir)"' -DPOSTERN_QUEUE_DIRECTORY='"$(spooldir)"' \
 	-DPOSTERN_DATA_DIRECTORY='"$(datadir)"' -DPOSTERN_BIN_DIRECTORY='"$(bindir)"'
-CPPFLAGS_ALL := -std=c17 -D_GNU_SOURCE -Ilib -I. $(FORTIFY) $(PATHS) $(CPPFLAGS)
+CPPFLAGS_ALL := -std=c17 -D_GNU_SOURCE -Ilib -I. $(FORTIFY) $(PATHS) -DHAS_CYRUS=$(or $(HAS_CYRUS),0) $(CPPFLAGS)
 CFLAGS_ALL := -g $(WARNINGS) $(HARDENING) -fPIE -MMD -MP $(CFLAGS)
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed \
 	$(SANITIZE) $(LDFLAGS)
@@ -61,7 +61,7 @@ LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed \
 LIB_SOURCES := $(wildcard lib/*/*.c)
 DAEMONS := $(notdir $(patsubst %/,%,$(dir $(wildcard master/master.c smtpd/smtpd.c smtpd/front/front.c cleanup/cleanup.c \
 	qmgr/qmgr.c smtp/smtp.c local/*/*.c services/*/*.c))))
-DAEMONS := $(sort $(DAEMONS))
+DAEMONS := $(sort $(if $(filter 1,$(HAS_CYRUS)),$(DAEMONS),$(filter-out cyrusauth,$(DAEMONS))))
 COMMANDS := $(sort $(patsubst commands/%.c,%,$(wildcard commands/*.c)) \
 	$(notdir $(patsubst %/,%,$(dir $(wildcard commands/*/*.c)))))
 
@@ -82,6 +82,7 @@ LIBS_keysign := $(LIBS_TABLES)
 LIBS_verify := $(LIBS_TABLES)
 LIBS_dns := -lcares
 LIBS_posttls-finger := -lcares $(LIBS_TABLES)
+LIBS_cyrusauth := -lsasl2
 LIBS_policyfetch := -lcurl
 LIBS_https_test := -lcurl
 LIBS_tlsrpt := -lz

@@ -38,7 +38,8 @@ static struct match_list *open_list(const char *parameter, const char *text, enu
 
 void auth_prepare(void)
 {
-	static const struct auth_backend *const backends[] = { &auth_dovecot, &auth_passwd };
+	static const struct auth_backend *const backends[] = { &auth_dovecot, &auth_passwd,
+							&auth_cyrus };
 
 	if (!conf->smtpd_sasl_auth_enable)
 		return;
@@ -46,7 +47,7 @@ void auth_prepare(void)
 		if (strcmp(conf->smtpd_sasl_type, backends[i]->type) == 0)
 			auth_backend = backends[i];
 	if (auth_backend == NULL)
-		fatal("smtpd_sasl_type = %s: expected dovecot or passwd", conf->smtpd_sasl_type);
+		fatal("smtpd_sasl_type = %s: expected cyrus, dovecot or passwd", conf->smtpd_sasl_type);
 	parse_options("smtpd_sasl_security_options", conf->smtpd_sasl_security_options, &self.plain);
 	parse_options("smtpd_sasl_tls_security_options", conf->smtpd_sasl_tls_security_options,
 		      &self.secured);

@@ -4,8 +4,8 @@
 
 /*
  * Logging in: RFC 4954. cmd_auth.c has the command and its dialogue, auth.c what is offered to whom,
- * and a file each the back ends that know whether a password is right: auth_dovecot.c and
- * auth_passwd.c. A back end never sees a response that is not well-formed base64.
+ * and a file each the back ends that know whether a password is right: auth_dovecot.c,
+ * auth_passwd.c and auth_cyrus.c. A back end never sees a response that is not well-formed base64.
  */
 
 #include "base/buf.h"
@@ -40,7 +40,7 @@ struct auth_backend {
 	void (*abandon)(void);
 };
 
-extern const struct auth_backend auth_dovecot, auth_passwd;
+extern const struct auth_backend auth_dovecot, auth_passwd, auth_cyrus;
 
 /* The one of smtpd_sasl_type. */
 extern const struct auth_backend *auth_backend;

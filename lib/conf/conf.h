@@ -29,7 +29,7 @@ typedef int seconds;
 	X(DISCARD, "discard") X(PROXYMAP, "proxymap") X(CONNECT, "connect") X(SPAWN, "spawn") \
 	X(ANVIL, "anvil") X(KEYSIGN, "keysign") X(TLSMGR, "tlsmgr") X(DNS, "dns") \
 	X(MAILAUTH, "mailauth") X(POLICYFETCH, "policyfetch") X(POSTLOG, "postlogd") \
-	X(PASSAUTH, "passauth") X(TLSRPT, "tlsrpt")
+	X(PASSAUTH, "passauth") X(TLSRPT, "tlsrpt") X(CYRUSAUTH, "cyrusauth")
 
 enum conf_program {
 #define CONF_PROGRAM_ENUM(symbol, name) CONF_##symbol,

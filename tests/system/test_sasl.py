@@ -405,7 +405,7 @@ def test_tokens_to_server(mta):
 
 
 @pytest.mark.parametrize("main, said", [
-    ({"smtpd_sasl_type": "cyrus"}, "smtpd_sasl_type = cyrus: expected dovecot or passwd"),
+    ({"smtpd_sasl_type": "ldap"}, "smtpd_sasl_type = ldap: expected cyrus, dovecot or passwd"),
     ({"smtpd_sasl_security_options": "noplaintxt"}, "unknown option: noplaintxt"),
 ])
 def test_refused_at_start(make_mta, main, said):
