@@ -292,7 +292,7 @@ int main(void)
 	if (!is_loaded)
 		return 2;
 	(void)signal(SIGPIPE, SIG_IGN);
-	(void)signal(SIGALRM, on_too_long);
+	(void)sigaction(SIGALRM, &(struct sigaction){ .sa_handler = on_too_long }, NULL);
 	(void)alarm(20);
 	make_certificate(path);
 	start_server();
