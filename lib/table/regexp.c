@@ -29,9 +29,10 @@ static bool read_flags(struct span flags, int *ret_options, struct buf *ret_erro
 
 /*
  * The C library copies what "+" or "{m,n}" stands behind, so that "a+++++" takes twice as much with each
- * plus sign, and one line of such signs all memory there is. So patterns are sized first.
+ * plus sign, and one line of such signs all memory there is. So patterns are sized first. What several
+ * signs behind one another mean is not defined (POSIX.1 XBD 9.4.6), and with many the library takes for ever.
  */
-enum { NODES_MAX = 20000, NESTING_MAX = 200 };
+enum { NODES_MAX = 20000, NESTING_MAX = 200, ADJACENT_MAX = 3 };
 
 struct sizing {
 	uint64_t sums[NESTING_MAX]; /* of what stands in each open group */
@@ -96,7 +97,7 @@ static void skip_bracket(struct span *rest)
 /* What the character at the front means; a letter for what stands for itself. */
 static char take_token(struct span *rest, bool is_extended)
 {
-	static const char signs[] = "(){+";
+	static const char signs[] = "(){+?";
 	char c = rest->p[0];
 	bool is_escaped = c == '\\' && rest->n > 1;
 
@@ -111,11 +112,14 @@ static char take_token(struct span *rest, bool is_extended)
 static bool is_too_large(struct span text, bool is_extended)
 {
 	struct sizing sizing = { .depth = 0 };
+	unsigned adjacent = 0;
 
 	while (text.n > 0) {
 		uint64_t inside = sizing.sums[sizing.depth];
+		char token = take_token(&text, is_extended);
 
-		switch (take_token(&text, is_extended)) {
+		adjacent = span_has(SPAN("+{*?"), token) ? adjacent + 1 : 0;
+		switch (token) {
 		case '(':
 			if (++sizing.depth == NESTING_MAX)
 				return true;
@@ -134,7 +138,7 @@ static bool is_too_large(struct span text, bool is_extended)
 		case '[': skip_bracket(&text); add_atom(&sizing, 1); break;
 		default: add_atom(&sizing, 1);
 		}
-		if (sizing.sums[sizing.depth] > NODES_MAX)
+		if (sizing.sums[sizing.depth] > NODES_MAX || adjacent > ADJACENT_MAX)
 			return true;
 	}
 	return false;

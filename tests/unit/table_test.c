@@ -205,6 +205,8 @@ static void test_patterns(void)
 	/* Patterns that the C library would make huge are left out, as malformed ones are. */
 	ASK("regexp:{{/.++++++++++++++++++++++++++++++++++++++++/ x}, {/a/ y}}", 0, { "a", "y" });
 	ASK("regexp:{{/((a{99}){99}){99}/ x}, {/a/ y}}", 0, { "a", "y" });
+	ASK("regexp:{{/a?\?\?\?/ x}, {/a/ y}}", 0, { "a", "y" });
+	ASK("regexp:{{/a?\?\?/ x}, {/a/ y}}", 0, { "a", "x" });
 	ASK("regexp:{{/\\(a\\{999\\}\\)\\{999\\}/x x}, {/a/ y}}", 0, { "a", "y" });
 	ASK("regexp:{{/^([0-9]{1,3}\\.){3}[0-9]{1,3}$/ ip}, {/^a\\+{2}$/ p}}", 0, { "192.0.2.1", "ip" },
 	    { "a++", "p" });
