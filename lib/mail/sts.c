@@ -22,7 +22,7 @@ const char *sts_mode_name(enum sts_mode mode)
 }
 
 /* sts-ext-name = (ALPHA / DIGIT) *31(ALPHA / DIGIT / "_" / "-" / ".") */
-static bool is_name(struct span name)
+bool sts_is_field_name(struct span name)
 {
 	if (name.n == 0 || name.n > NAME_MAX_BYTES || !ascii_is_alnum(name.p[0]))
 		return false;
@@ -84,7 +84,7 @@ static bool take_record_field(struct span field, struct span *id)
 	if (!span_cut(field, '=', &name, &value))
 		return false;
 	if (!span_is(name, "id"))
-		return is_name(name) && is_extension_value(value);
+		return sts_is_field_name(name) && is_extension_value(value);
 	if (!is_id(value))
 		return false;
 	if (id->n == 0)
@@ -179,7 +179,7 @@ static bool is_policy_value(struct span value)
 /* Of all fields but mx the first counts when there are several; the others are not even looked at. */
 static bool take_field(struct fields *fields, struct span name, struct span value)
 {
-	if (!is_name(name))
+	if (!sts_is_field_name(name))
 		return fail(fields, "a line is not \"name: value\"");
 	if (span_is(name, "version")) {
 		if (!fields->has_version && !span_is(value, "STSv1"))

@@ -44,6 +44,12 @@ bool sts_next_mx(struct span *rest, struct span *ret_pattern);
 bool sts_policy_allows(const struct sts_policy *policy, struct span host);
 bool sts_pattern_matches(struct span pattern, struct span host);
 
+/*
+ * Whether it may name a field of a record or policy: sts-ext-name of RFC 8461 3.1, which RFC 8460 3 has as
+ * well.
+ */
+bool sts_is_field_name(struct span name);
+
 /* "enforce" and so on. */
 const char *sts_mode_name(enum sts_mode mode);
 

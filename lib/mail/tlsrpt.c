@@ -5,8 +5,10 @@
 
 #include "mail/addr.h"
 #include "mail/domain.h"
+#include "mail/sts.h"
+#include "mail/xtext.h"
 
-enum { FIELD_NAME_MAX = 32, LOCAL_MAX = 64, ADDRESS_MAX = 320 };
+enum { LOCAL_MAX = 64, ADDRESS_MAX = 320 };
 
 const char *tlsrpt_policy_name(uint32_t type)
 {
@@ -54,17 +56,6 @@ bool tlsrpt_record_counts(struct span record)
 	       span_is(span_trim_right(version), "v=TLSRPTv1");
 }
 
-static bool is_field_name(struct span name)
-{
-	if (name.n == 0 || name.n > FIELD_NAME_MAX || !ascii_is_alnum(name.p[0]))
-		return false;
-	for (size_t i = 1; i < name.n; i++)
-		if (!ascii_is_alnum(name.p[i]) && name.p[i] != '_' && name.p[i] != '-' &&
-		    name.p[i] != '.')
-			return false;
-	return true;
-}
-
 static bool is_field_value(struct span value)
 {
 	for (size_t i = 0; i < value.n; i++)
@@ -87,7 +78,7 @@ bool tlsrpt_record_parse(struct span record, struct span *ret_uris)
 			field = rest;
 			rest.n = 0;
 		}
-		if (!span_cut(span_trim(field), '=', &name, &value) || !is_field_name(name) ||
+		if (!span_cut(span_trim(field), '=', &name, &value) || !sts_is_field_name(name) ||
 		    !is_field_value(value))
 			return false;
 		/* Of fields that are there twice the first counts. */
@@ -101,14 +92,6 @@ bool tlsrpt_record_parse(struct span record, struct span *ret_uris)
 }
 
 /* ---- URIs ---- */
-
-static int hex_digit(char c)
-{
-	if (ascii_is_digit(c))
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* Percent-encoded bytes (RFC 3986 2.1), none of them a control or outside ASCII. */
 static bool decode(struct span text, struct buf *out)

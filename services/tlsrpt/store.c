@@ -14,6 +14,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "proc/service.h"
 #include "services/tlsrpt/tlsrpt.h"
@@ -37,16 +38,8 @@ static bool write_new(struct span bytes)
 {
 	int fd = openat(directory, temporary,
 			O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	bool is_good = fd >= 0;
+	bool is_good = fd >= 0 && fd_write_all(fd, bytes) && fdatasync(fd) == 0;
 
-	while (is_good && bytes.n > 0) {
-		ssize_t done = write(fd, bytes.p, bytes.n);
-
-		is_good = done > 0 || (done < 0 && errno == EINTR);
-		if (done > 0)
-			bytes = span_from(bytes, (size_t)done);
-	}
-	is_good = is_good && fdatasync(fd) == 0;
 	if (fd >= 0)
 		(void)close(fd);
 	return is_good;
