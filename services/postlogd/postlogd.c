@@ -144,6 +144,7 @@ static void on_pause_over(struct event_timer *timer)
 	event_watch(&state.pipe_watch, service.log_fd, EPOLLIN, on_pipe);
 }
 
+/* What daemons said before a command did, they said in the pipe, which comes first therefore. */
 static void on_datagrams(int fd)
 {
 	char line[LOG_LINE_MAX];
@@ -153,6 +154,8 @@ static void on_datagrams(int fd)
 
 		if (size < 0)
 			break;
+		while (read_pipe())
+			;
 		if ((size_t)size <= sizeof(line))
 			take_record(span_trim_right((struct span){ line, (size_t)size }));
 	}

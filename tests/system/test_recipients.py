@@ -84,3 +84,16 @@ def test_dead_destination(mta, dns):
     mta.wait_queue(qid, "deferred")
     assert {d["status"] for d in mta.deliveries(qid)} == {"deferred"}
     assert len({d["to"] for d in mta.deliveries(qid)}) == 60
+
+
+def test_order_of_the_log(mta, dns):
+    """What a command says comes after all that daemons said before, many lines as it may be."""
+    dns.mx("down.test", 10, "mx.down.test")
+    dns.a("mx.down.test", "198.51.100.9")
+    for number in range(5):
+        qid = mta.inject([f"a{i}@down.test" for i in range(60)])
+        mta.wait_queue(qid, "deferred")
+        mta.run("postlog", f"behind {number}").ok()
+        mta.wait_log(rf"postlog\[\d+\]: behind {number}$")
+        before, _, _ = mta.log().partition(f": behind {number}\n")
+        assert before.count(f": {qid}: to=<a") == 60
