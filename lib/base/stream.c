@@ -42,7 +42,8 @@ static void start(struct stream *stream, int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
 
-	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+	if (flags < 0 ||
+	    ((flags & O_NONBLOCK) == 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0))
 		panic("stream: descriptor %d: %s", fd, strerror(errno));
 	stream->fd = fd;
 	stream->layer = &plain_layer;
@@ -247,7 +248,10 @@ enum io_status stream_more(struct stream *stream)
 		bool would_wait;
 		short events = POLLIN;
 
-		if (stream->out.length > 0 && stream_flush(stream) != IO_OK)
+		/* Who was just told something has seldom answered yet: a read would be in vain. */
+		if (stream->out.length > 0 &&
+		    (stream_flush(stream) != IO_OK ||
+		     (stream->layer == &plain_layer && stream_wait(stream, POLLIN) != IO_OK)))
 			break;
 		if (read_once(stream, &would_wait, &events) == IO_OK && would_wait)
 			(void)stream_wait(stream, events);

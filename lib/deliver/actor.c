@@ -27,12 +27,7 @@
 #include "proc/fork.h"
 #include "proc/service.h"
 
-enum {
-	SPARE_MS = 600 * 1000, /* beside a command's time limit: locks, slow disks */
-	SEND_MS = 60 * 1000,
-	LASTING_MAX = 4, /* actors that a monitor keeps */
-	ANSWER_DATA_MAX = 98304,
-};
+enum { ANSWER_DATA_MAX = 98304 };
 
 /* ---- the actor ---- */
 
@@ -46,6 +41,11 @@ static void close_others(int keep, int other)
 	if (high > low + 1)
 		(void)close_range((unsigned)low + 1, (unsigned)high - 1, 0);
 	(void)close_range((unsigned)high + 1, ~0U, 0);
+}
+
+static bool may_ask(const struct actor_rules *rules, const struct msg_act_request *request)
+{
+	return request->verb < 32 && (rules->verbs & (1U << request->verb)) != 0;
 }
 
 /*
@@ -100,19 +100,22 @@ static void limit_files(int64_t bytes)
 		(void)setrlimit(RLIMIT_FSIZE, &limit);
 }
 
-struct actor {
-	pid_t pid; /* 0: none */
-	uid_t uid;
-	gid_t gid;
-	struct ipc_channel channel;
-};
-
 static void answer_failure(struct msg_act_answer *ret, struct act *act, int error, const char *what)
 {
 	act_fail(act, "4.3.0", error, "%s", what);
 	*ret = (struct msg_act_answer){ .status = span_of(act->status),
 					.reason = buf_span(&act->reason),
 					.error = (uint32_t)error };
+}
+
+/* Who asks for more than the monitor allowed gets nothing. */
+static int check_again(const struct actor_rules *rules, const struct actor_identity *who,
+		       const struct msg_act_request *request)
+{
+	struct actor_identity again = { 0 };
+	int error = may_ask(rules, request) ? rules->identify(request, &again) : EPERM;
+
+	return error == 0 && (again.uid != who->uid || again.gid != who->gid) ? EPERM : error;
 }
 
 /* The process of an actor: one request, or all that come. */
@@ -146,15 +149,17 @@ NORETURN static void actor_main(int fd, const struct actor_rules *rules,
 
 		int queue_fd = ipc_take_fd(&channel);
 
+		if (error == 0 && rules->are_lasting)
+			error = check_again(rules, who, &request);
 		if (error != 0)
 			answer_failure(&answer, &work.act, error, "cannot act as the user");
 		else
 			actor_do(&work, &request, queue_fd, &answer);
 		if (queue_fd >= 0)
 			(void)close(queue_fd);
-		if (IPC_SEND(&channel, act_answer, &answer, -1, clock_in_ms(SEND_MS)) != IPC_OK)
+		if (IPC_SEND(&channel, act_answer, &answer, -1, clock_in_ms(ACTOR_SEND_MS)) != IPC_OK)
 			_exit(1);
-	} while (who->is_lasting && error == 0);
+	} while (rules->are_lasting && error == 0);
 	_exit(0);
 }
 
@@ -163,103 +168,96 @@ NORETURN static void actor_main(int fd, const struct actor_rules *rules,
 static struct {
 	const struct actor_rules *rules;
 	struct ipc_channel worker;
-	struct actor lasting[LASTING_MAX];
-	size_t next_to_end;
 } monitor;
 
-/* False with errno. */
-static bool start_actor(struct actor *actor, const struct actor_identity *who)
+/* The socket to it, or -1 with errno. */
+static int start_actor(const struct actor_identity *who, pid_t *ret_pid)
 {
 	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return false;
-	actor->pid = fork_patiently();
-	if (actor->pid == 0)
+		return -1;
+	*ret_pid = fork_patiently();
+	if (*ret_pid == 0)
 		actor_main(pair[1], monitor.rules, who);
 
 	int saved = errno;
 
 	(void)close(pair[1]);
-	if (actor->pid < 0) {
+	if (*ret_pid < 0) {
 		(void)close(pair[0]);
-		actor->pid = 0;
 		errno = saved;
-		return false;
+		return -1;
 	}
-	actor->uid = who->uid;
-	actor->gid = who->gid;
-	ipc_attach(&actor->channel, pair[0]);
-	return true;
-}
-
-/* With `must_kill` it did not answer; the group of a command it runs is its own business. */
-static void end_actor(struct actor *actor, bool must_kill)
-{
-	if (actor->pid == 0)
-		return;
-	if (must_kill)
-		(void)kill(actor->pid, SIGKILL);
-	ipc_close(&actor->channel);
-	while (waitpid(actor->pid, NULL, 0) < 0 && errno == EINTR)
-		;
-	actor->pid = 0;
-}
-
-/* One that lives and has this identity, or a new one in a free place or in the oldest's. */
-static struct actor *lasting_actor(const struct actor_identity *who)
-{
-	struct actor *actor = NULL;
-
-	for (size_t i = 0; i < LASTING_MAX; i++) {
-		struct actor *one = &monitor.lasting[i];
-
-		if (one->pid != 0 && one->uid == who->uid && one->gid == who->gid)
-			return one;
-		if (one->pid == 0)
-			actor = one;
-	}
-	if (actor == NULL) {
-		actor = &monitor.lasting[monitor.next_to_end++ % LASTING_MAX];
-		end_actor(actor, false);
-	}
-	return start_actor(actor, who) ? actor : NULL;
+	return pair[0];
 }
 
 /* Has the request done by an actor. False: it did not answer. */
-static bool have_done(struct actor *actor, const struct msg_act_request *request, int queue_fd,
+static bool have_done(struct ipc_channel *actor, const struct msg_act_request *request, int queue_fd,
 		      struct msg_act_answer *ret)
 {
-	int64_t limit_ms = SPARE_MS + (int64_t)monitor.rules->time_limit_s * 1000;
+	int64_t limit_ms = ACTOR_SPARE_MS + (int64_t)monitor.rules->time_limit_s * 1000;
 
-	return IPC_SEND(&actor->channel, act_request, request, queue_fd, clock_in_ms(SEND_MS)) ==
-		       IPC_OK &&
-	       IPC_EXPECT(&actor->channel, act_answer, ret, clock_in_ms(limit_ms)) == IPC_OK;
+	return IPC_SEND(actor, act_request, request, queue_fd, clock_in_ms(ACTOR_SEND_MS)) == IPC_OK &&
+	       IPC_EXPECT(actor, act_answer, ret, clock_in_ms(limit_ms)) == IPC_OK;
 }
 
-static void send_answer(const struct msg_act_answer *answer)
+static void send_answer(const struct msg_act_answer *answer, int pass_fd)
 {
 	/* Without a reader nobody needs us. */
-	if (IPC_SEND(&monitor.worker, act_answer, answer, -1, clock_in_ms(SEND_MS)) != IPC_OK)
+	if (IPC_SEND(&monitor.worker, act_answer, answer, pass_fd, clock_in_ms(ACTOR_SEND_MS)) != IPC_OK)
 		_exit(0);
 }
 
-static void act_as(const struct actor_identity *who, const struct msg_act_request *request,
-		   int queue_fd, struct act *act)
+static void cannot_start(struct act *act)
 {
-	struct actor once = { 0 }, *actor = who->is_lasting ? lasting_actor(who) : &once;
 	struct msg_act_answer answer;
-	bool is_good = true;
 
-	if (actor == NULL || (actor == &once && !start_actor(&once, who))) {
-		answer_failure(&answer, act, errno, "cannot start a process");
-	} else if (!have_done(actor, request, queue_fd, &answer)) {
-		is_good = false;
+	answer_failure(&answer, act, errno, "cannot start a process");
+	send_answer(&answer, -1);
+}
+
+/* One request, one process. */
+static void act_once(const struct actor_identity *who, const struct msg_act_request *request,
+		     int queue_fd, struct act *act)
+{
+	struct msg_act_answer answer;
+	struct ipc_channel actor;
+	pid_t pid;
+	int fd = start_actor(who, &pid);
+
+	if (fd < 0) {
+		cannot_start(act);
+		return;
+	}
+	ipc_attach(&actor, fd);
+	if (!have_done(&actor, request, queue_fd, &answer)) {
+		/* The group of a command that it runs is its own business. */
+		(void)kill(pid, SIGKILL);
 		answer_failure(&answer, act, EIO, "the delivering process died or took too long");
 	}
-	send_answer(&answer);
-	if (!is_good || !who->is_lasting)
-		end_actor(actor, !is_good);
+	send_answer(&answer, -1);
+	ipc_close(&actor);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+/* The worker gets it all to itself. Those that ended meanwhile are buried. */
+static void start_lasting(const struct actor_identity *who, struct act *act)
+{
+	struct msg_act_answer good = { .status = SPAN("2.0.0") };
+	pid_t pid;
+	int fd;
+
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	fd = start_actor(who, &pid);
+	if (fd < 0) {
+		cannot_start(act);
+		return;
+	}
+	send_answer(&good, fd);
+	(void)close(fd);
 }
 
 static void serve_request(const struct msg_act_request *request, int queue_fd)
@@ -267,27 +265,27 @@ static void serve_request(const struct msg_act_request *request, int queue_fd)
 	struct actor_identity who = { 0 };
 	struct msg_act_answer answer;
 	struct act act;
-	int error = request->verb < 32 && (monitor.rules->verbs & (1U << request->verb)) != 0
-			    ? monitor.rules->identify(request, &who)
-			    : EPERM;
+	int error = may_ask(monitor.rules, request) ? monitor.rules->identify(request, &who) : EPERM;
 
 	act_init(&act);
 	if (error != 0) {
 		answer_failure(&answer, &act, error, "cannot find out who the user is");
-		send_answer(&answer);
+		send_answer(&answer, -1);
 	} else if (request->verb == ACTOR_LOOKUP) {
 		answer = (struct msg_act_answer){ .status = span_of("2.0.0"),
 						  .user = span_of(who.name),
 						  .home = span_of(who.home),
 						  .shell = span_of(who.shell) };
-		send_answer(&answer);
+		send_answer(&answer, -1);
+	} else if (monitor.rules->are_lasting) {
+		start_lasting(&who, &act);
 	} else {
-		act_as(&who, request, queue_fd, &act);
+		act_once(&who, request, queue_fd, &act);
 	}
 	act_done(&act);
 }
 
-NORETURN static void monitor_main(int fd, const struct actor_rules *rules)
+void actor_monitor(int fd, const struct actor_rules *rules)
 {
 	struct msg_act_request request;
 
@@ -301,49 +299,5 @@ NORETURN static void monitor_main(int fd, const struct actor_rules *rules)
 		if (queue_fd >= 0)
 			(void)close(queue_fd);
 	}
-	for (size_t i = 0; i < LASTING_MAX; i++)
-		end_actor(&monitor.lasting[i], false);
 	_exit(0);
-}
-
-/* ---- the worker's side ---- */
-
-static struct {
-	struct ipc_channel monitor;
-	int limit_ms;
-} ask;
-
-void actor_start(const struct actor_rules *rules)
-{
-	int pair[2];
-	pid_t pid;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		fatal("socketpair: %s", strerror(errno));
-	pid = fork_patiently();
-	if (pid < 0)
-		fatal("fork: %s", strerror(errno));
-	if (pid == 0)
-		monitor_main(pair[1], rules);
-	(void)close(pair[1]);
-	ipc_attach(&ask.monitor, pair[0]);
-	ask.limit_ms = 2 * SPARE_MS + rules->time_limit_s * 1000;
-}
-
-void actor_ask(const struct msg_act_request *request, int queue_fd, struct msg_act_answer *ret)
-{
-	enum ipc_status status = IPC_SEND(&ask.monitor, act_request, request, queue_fd,
-					  clock_in_ms(SEND_MS));
-
-	if (status == IPC_OK)
-		status = IPC_EXPECT(&ask.monitor, act_answer, ret, clock_in_ms(ask.limit_ms));
-	if (status == IPC_OK && dsn_status_length(ret->status) == ret->status.n && ret->status.n > 0)
-		return;
-	*ret = (struct msg_act_answer){ .status = SPAN("4.3.0"), .error = EIO,
-					.reason = SPAN("local delivery process failure") };
-	if (status != IPC_BROKEN || errno != EMSGSIZE) {
-		/* A late answer would be taken for that of the next request. */
-		ipc_close(&ask.monitor);
-		service_end_worker();
-	}
 }

@@ -10,8 +10,11 @@
  *               cleanup, decides, logs, and asks
  *     monitor   keeps root and does one thing: it takes a request from its worker, decides by
  *               the program's rules who acts, and forks
- *     actor     becomes that user for good, does what was asked, answers, and ends (or, for
- *               virtual, serves the next request for the same user)
+ *     actor     becomes that user for good, does what was asked, answers, and ends
+ *
+ * With lasting actors (virtual) the monitor's answer is a socket to the actor. The worker sends it
+ * this request and those that follow for the same uid and gid; the actor asks the rules again about
+ * each. It ends when the worker has closed the socket.
  *
  * The monitor reads nothing but requests and answers, and those strictly. It takes no uid from
  * a request unless the program's rules say within which bounds, and nobody acts as root.
@@ -39,7 +42,6 @@ struct actor_identity {
 	char shell[1024];
 	const char *beneath; /* targets are relative to this directory, and stay in it; or NULL */
 	const char *root;    /* chroot to here first; or NULL */
-	bool is_lasting;     /* the process serves the next request for this uid and gid as well */
 };
 
 struct actor_rules {
@@ -51,9 +53,10 @@ struct actor_rules {
 	int time_limit_s; /* of commands */
 	const char *shell; /* local_command_shell */
 	const char *hostname; /* for Maildir names */
+	bool are_lasting; /* actors serve the next request for the same uid and gid as well */
 
 	/*
-	 * In the monitor, as root: who acts for this request. Sets `ret` and returns 0, or an
+	 * In the monitor, as root (and in a lasting actor, as the user): who acts for this request. Sets `ret` and returns 0, or an
 	 * errno: ENOENT when there is no such user, EPERM when it is not allowed.
 	 */
 	int (*identify)(const struct msg_act_request *request, struct actor_identity *ret);
@@ -71,6 +74,13 @@ void actor_start(const struct actor_rules *rules);
  * time, status is 4.3.0 and error EIO, and the worker ends after this connection.
  */
 void actor_ask(const struct msg_act_request *request, int queue_fd, struct msg_act_answer *ret);
+
+/* Between the parts: how long a packet may take to leave, and a delivery beside its command's limit
+ * (locks, slow disks). */
+enum { ACTOR_SEND_MS = 60 * 1000, ACTOR_SPARE_MS = 600 * 1000 };
+
+/* The monitor, for actor_ask.c: serves the worker at the other end of `fd` until that has gone. */
+NORETURN void actor_monitor(int fd, const struct actor_rules *rules);
 
 /* In the actor, for actor.c: does it. The answer's spans point into `act` and `data`. */
 struct actor_work {

@@ -21,12 +21,13 @@
 enum { DIR_MODE = 0700, NAME_BYTES = 512, DIRECTORY_FLAGS = O_RDONLY | O_DIRECTORY | O_CLOEXEC };
 
 /* Opens a directory, and makes it, for good, when it is missing. */
-static int open_or_make(int parent, const char *name)
+static int open_or_make(int parent, const char *name, bool *ret_is_new)
 {
 	int fd = openat(parent, name, DIRECTORY_FLAGS | O_NOFOLLOW);
 
 	if (fd >= 0 || errno != ENOENT)
 		return fd;
+	*ret_is_new = true;
 	if ((mkdirat(parent, name, DIR_MODE) < 0 && errno != EEXIST) || fsync(parent) < 0)
 		return -1;
 	return openat(parent, name, DIRECTORY_FLAGS | O_NOFOLLOW);
@@ -40,11 +41,17 @@ static int open_maildir(int dir_fd, const char *path)
 {
 	struct span rest = span_of(path);
 	size_t slash;
-	char *parent, *name;
-	int parent_fd, fd = -1, saved;
+	char *whole, *parent, *name;
+	int parent_fd, fd, saved;
+	bool is_new;
 
 	while (rest.n > 1 && rest.p[rest.n - 1] == '/')
 		rest.n--;
+	whole = mem_dup(rest);
+	fd = openat(dir_fd, whole, DIRECTORY_FLAGS | O_NOFOLLOW);
+	free(whole);
+	if (fd >= 0 || errno != ENOENT)
+		return fd;
 	parent = span_rchr(rest, '/', &slash) ? mem_dup(span_first(rest, slash > 0 ? slash : 1))
 					      : mem_dup_str(".");
 	name = mem_dup(span_rchr(rest, '/', &slash) ? span_from(rest, slash + 1) : rest);
@@ -52,7 +59,7 @@ static int open_maildir(int dir_fd, const char *path)
 	if (parent_fd < 0 && errno == ENOENT && strcmp(parent, "/") != 0)
 		parent_fd = open_maildir(dir_fd, parent);
 	if (parent_fd >= 0)
-		fd = open_or_make(parent_fd, name);
+		fd = open_or_make(parent_fd, name, &is_new);
 	saved = errno;
 	if (parent_fd >= 0)
 		(void)close(parent_fd);
@@ -160,13 +167,15 @@ static void deliver(int tmp, int new, const char *hostname, int queue_fd,
 void maildir_add(int dir_fd, const char *path, const char *hostname, int queue_fd,
 		 const struct message_format *format, struct act *ret)
 {
+	/* "cur" is of no use here: it is looked for only when the others were not there either. */
 	static const char *const names[] = { "tmp", "new", "cur" };
 	int top = open_maildir(dir_fd, path), parts[ARRAY_LEN(names)] = { -1, -1, -1 };
+	bool is_new = false;
 
 	if (top < 0)
 		act_fail(ret, act_status_of(errno), errno, "open maildir %s", path);
-	for (size_t i = 0; i < ARRAY_LEN(names) && act_is_good(ret); i++) {
-		parts[i] = open_or_make(top, names[i]);
+	for (size_t i = 0; i < ARRAY_LEN(names) && (i < 2 || is_new) && act_is_good(ret); i++) {
+		parts[i] = open_or_make(top, names[i], &is_new);
 		if (parts[i] < 0)
 			act_fail(ret, act_status_of(errno), errno, "open maildir %s%s", path, names[i]);
 	}

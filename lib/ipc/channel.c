@@ -17,6 +17,7 @@ void ipc_attach(struct ipc_channel *channel, int fd)
 {
 	channel->fd = fd;
 	channel->passed_fd = -1;
+	channel->receive_limit_ms = 0;
 	buf_init(&channel->in, IPC_PACKET_MAX);
 	buf_init(&channel->out, IPC_PACKET_MAX);
 }
@@ -131,42 +132,78 @@ static void keep_passed(struct ipc_channel *channel, struct msghdr *message)
 	}
 }
 
-enum ipc_status ipc_recv(struct ipc_channel *channel, struct clock_mono deadline)
+/*
+ * Whether recvmsg(2) would wait for about so long, as it was told. The limit may be up to a second
+ * late: to change it takes a system call.
+ */
+static bool would_wait(const struct ipc_channel *channel, int limit_ms)
+{
+	int told_ms = channel->receive_limit_ms;
+
+	return limit_ms < 0 ? told_ms < 0 : told_ms >= limit_ms && told_ms <= limit_ms + 1000;
+}
+
+static bool let_wait(struct ipc_channel *channel, int limit_ms)
+{
+	struct timeval limit = { 0 };
+
+	if (limit_ms > 0)
+		limit = (struct timeval){ limit_ms / 1000, limit_ms % 1000 * 1000 };
+	if ((channel->receive_limit_ms == 0 && fcntl(channel->fd, F_SETFL, O_RDWR) < 0) ||
+	    setsockopt(channel->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0)
+		return false;
+	channel->receive_limit_ms = limit_ms;
+	return true;
+}
+
+/* One try. IPC_TIMEOUT: nothing has come (yet). */
+static enum ipc_status receive(struct ipc_channel *channel, int flags)
 {
 	union {
 		struct cmsghdr header;
 		char space[CMSG_SPACE(4 * sizeof(int))];
 	} control;
+	struct iovec io = { .iov_base = buf_room(&channel->in, IPC_PACKET_MAX),
+			    .iov_len = IPC_PACKET_MAX };
+	struct msghdr message = { .msg_iov = &io, .msg_iovlen = 1,
+				  .msg_control = &control, .msg_controllen = sizeof(control) };
+	ssize_t size = recvmsg(channel->fd, &message, MSG_CMSG_CLOEXEC | flags);
 
+	if (size == 0 || (size < 0 && errno == ECONNRESET))
+		return IPC_CLOSED;
+	if (size < 0)
+		return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? IPC_TIMEOUT
+										  : IPC_BROKEN;
+	keep_passed(channel, &message);
+	if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
+		drop_passed(channel);
+		return IPC_BROKEN;
+	}
+	buf_grew(&channel->in, (size_t)size);
+	return IPC_OK;
+}
+
+/* A packet that is waited for costs one system call when the kernel knows for how long, and not
+ * three. */
+enum ipc_status ipc_recv(struct ipc_channel *channel, struct clock_mono deadline)
+{
 	if (channel->fd < 0)
 		return IPC_CLOSED;
 	drop_passed(channel);
 	buf_reset(&channel->in);
-	for (;;) {
-		struct iovec io = { .iov_base = buf_room(&channel->in, IPC_PACKET_MAX),
-				    .iov_len = IPC_PACKET_MAX };
-		struct msghdr message = { .msg_iov = &io, .msg_iovlen = 1,
-					  .msg_control = &control,
-					  .msg_controllen = sizeof(control) };
-		ssize_t size = recvmsg(channel->fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	for (bool is_second = false;; is_second = true) {
+		int limit_ms = clock_poll_ms(deadline);
+		bool waits = limit_ms != 0 && would_wait(channel, limit_ms);
+		enum ipc_status status;
 
-		if (size > 0) {
-			keep_passed(channel, &message);
-			if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
-				drop_passed(channel);
+		if (is_second && limit_ms != 0 && !waits) {
+			if (!let_wait(channel, limit_ms))
 				return IPC_BROKEN;
-			}
-			buf_grew(&channel->in, (size_t)size);
-			return IPC_OK;
+			waits = true;
 		}
-		if (size == 0 || errno == ECONNRESET)
-			return IPC_CLOSED;
-		if (errno == EINTR)
-			continue;
-		if (errno != EAGAIN && errno != EWOULDBLOCK)
-			return IPC_BROKEN;
-		if (!wait_for(channel->fd, POLLIN, deadline))
-			return IPC_TIMEOUT;
+		status = receive(channel, waits ? 0 : MSG_DONTWAIT);
+		if (status != IPC_TIMEOUT || limit_ms == 0)
+			return status;
 	}
 }
 

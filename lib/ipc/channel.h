@@ -23,6 +23,7 @@ enum ipc_status {
 struct ipc_channel {
 	int fd;         /* -1: closed */
 	int passed_fd;  /* descriptor that came with the last packet, or -1; see ipc_take_fd */
+	int receive_limit_ms; /* what the kernel was told to wait for a packet; 0: told nothing yet */
 	struct buf in;  /* last packet; the spans of decoded messages point here */
 	struct buf out; /* packet in the making */
 };

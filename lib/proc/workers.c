@@ -67,6 +67,7 @@ static struct {
 	struct slot *slot;
 	bool must_end;
 	struct clock_mono rearm; /* the watchdog, when it is put off again; long ago: it is not set */
+	volatile sig_atomic_t is_idle;
 } worker;
 
 static void watch_listeners(void);
@@ -82,11 +83,23 @@ bool service_is_draining(void)
 	return scoreboard != NULL && atomic_load(&scoreboard->is_draining);
 }
 
-/* Every command of a client puts the watchdog off; a system call for it is made now and then. */
+/*
+ * The watchdog. Every command of a client puts it off; a system call for it is made now and then,
+ * so it may find a worker that waits for work, which is none of its business.
+ */
+static void on_watchdog(int number)
+{
+	if (!worker.is_idle) {
+		(void)signal(number, SIG_DFL);
+		(void)raise(number);
+	}
+}
+
 void service_busy(void)
 {
 	int64_t timeout_ms = (int64_t)conf->daemon_timeout * 1000;
 
+	worker.is_idle = false;
 	if (!clock_is_past(worker.rearm))
 		return;
 	(void)alarm((unsigned)conf->daemon_timeout);
@@ -95,8 +108,7 @@ void service_busy(void)
 
 void service_idle(void)
 {
-	(void)alarm(0);
-	worker.rearm = (struct clock_mono){ 0 };
+	worker.is_idle = true;
 }
 
 bool service_wait(int fd, struct clock_mono deadline)
@@ -208,6 +220,7 @@ NORETURN static void worker_main(struct slot *slot)
 	worker.slot = slot;
 	(void)sigemptyset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, NULL);
+	(void)sigaction(SIGALRM, &(struct sigaction){ .sa_handler = on_watchdog }, NULL);
 	(void)close(template.drain_write);
 	epoll = worker_epoll(template.listeners);
 	jail_worker(template.jail);

@@ -2,8 +2,8 @@
 /*
  * virtual: delivers to mailboxes of virtual users, found by their whole address in tables. Each
  * worker splits in two (deliver/actor.h): a part without rights looks up and logs; the monitor
- * keeps a process for each uid that it met, which stays below virtual_mailbox_base and takes
- * one message after the other, so that with one uid nothing is forked for a message.
+ * starts a process for each uid that comes, which stays below virtual_mailbox_base and takes one
+ * message after the other from the worker, so that with one uid nothing is forked for a message.
  *
  * Manual: virtual(8).
  */
@@ -53,7 +53,6 @@ static int identify(const struct msg_act_request *request, struct actor_identity
 	ret->uid = (uid_t)request->uid;
 	ret->gid = ret->effective_gid = (gid_t)request->gid;
 	ret->beneath = *conf->virtual_mailbox_base != '\0' ? conf->virtual_mailbox_base : "/";
-	ret->is_lasting = true;
 	return 0;
 }
 
@@ -91,6 +90,7 @@ static void worker_start(void)
 		.file_limit_bytes = conf->virtual_mailbox_limit,
 		.must_be_owned = conf->strict_mailbox_ownership,
 		.hostname = state.hostname,
+		.are_lasting = true,
 		.identify = identify,
 	};
 	if (!mbox_parse_locks(conf->virtual_mailbox_lock, &rules.locks))
