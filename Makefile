@@ -181,18 +181,18 @@ build/fuzz/libpostern.a: $(call fuzz_objects_of,$(LIB_SOURCES))
 	@rm -f $@
 	@ar rcs $@ $^
 
-build/fuzz/bin/%: build/fuzz/tests/fuzz/%_fuzz.o \
+build/fuzz/bin/%: build/fuzz/tests/fuzz/%_fuzz.o build/fuzz/tests/fuzz/cpu_limit.o \
 		$$(call fuzz_objects_of,$$(extra_$$*_fuzz)) build/fuzz/libpostern.a
 	@mkdir -p $(@D)
 	@echo '  LINK $@'
-	@$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS_TABLES) $(LIBS_BASE)
+	@$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -Wl,--wrap=LLVMFuzzerTestOneInput -o $@ $^ $(LIBS_TABLES) $(LIBS_BASE)
 
 $(BUILD)/replay/%: $(BUILD)/tests/fuzz/%_fuzz.o $(BUILD)/tests/fuzz/replay.o \
 		$$(call objects_of,$$(extra_$$*_fuzz)) $(LIBRARY)
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS_TABLES) $(LIBS_BASE)
 
-.SECONDARY: $(patsubst %,build/fuzz/tests/fuzz/%_fuzz.o,$(FUZZ_NAMES)) \
+.SECONDARY: $(patsubst %,build/fuzz/tests/fuzz/%_fuzz.o,$(FUZZ_NAMES)) build/fuzz/tests/fuzz/cpu_limit.o \
 	$(patsubst %,$(BUILD)/tests/fuzz/%_fuzz.o,$(FUZZ_NAMES)) $(BUILD)/tests/fuzz/replay.o
 
 # Line coverage of the parsers by the corpora; build/cov/lines has it line by line.
