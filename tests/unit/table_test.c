@@ -101,7 +101,7 @@ static void ask(const char *spec, unsigned flags, const struct question *questio
 static void test_malformed_names(void)
 {
 	static const char *const names[] = {
-		"nosuch:/x", "static:", "hash", ":x", "inline:x", "inline:{}", "inline:{a}",
+		"nosuch:/x", "static:", "hash", ":x", "inline:x", "inline:{}", "inline:{a}", "inline:{= b}",
 		"inline:{a = b}", "inline:{{a b=c}}", "inline:{ {a=b} }x", "static:{a b}x",
 		"unionmap:{}", "unionmap:{,}", "unionmap:static:one", "unionmap:{foo}", "unionmap:{nosuch:x}",
 		"pipemap:{}", "randmap:{}", "unix:foo", "regexp:{/a/ x}", "cidr:{{1.2.3.4 x}",
