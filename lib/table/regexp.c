@@ -187,6 +187,9 @@ static void repeat_bounds(struct sizing *sizing, struct span *rest)
 		has_most = has_most || (has_comma && ascii_is_digit(c));
 		*rest = span_from(*rest, 1);
 	}
+	/* The end, which is "\}" in basic expressions. */
+	if (rest->n > 0)
+		*rest = span_from(*rest, rest->p[0] == '\\' && rest->n > 1 ? 2 : 1);
 	if (!has_comma)
 		repeat(sizing, numbers[0], numbers[0], false);
 	else
