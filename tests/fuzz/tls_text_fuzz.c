@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void try_lists(const char *text)
 {
 	struct tls_limits limits = { text, "medium", text, NULL };
-	struct buf out = BUF_INIT(4096), error = BUF_INIT(4096);
+	struct buf out = BUF_INIT(4096), error = BUF_INIT(1 << 24);
 	unsigned versions = 0;
 
 	if (tls_versions_parse(span_of(text), &versions, &error) &&
