@@ -23,7 +23,7 @@ static void send_descriptor(int connection, int fd)
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control = { 0 };
-	struct iovec io = { .iov_base = "x", .iov_len = 1 };
+	struct iovec io = { .iov_base = (char[]){ 'x' }, .iov_len = 1 };
 	struct msghdr message = { .msg_iov = &io, .msg_iovlen = 1 };
 
 	if (fd >= 0) {
