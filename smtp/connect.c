@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "base/words.h"
 #include "conf/conf.h"
-#include "net/endpoint.h"
+#include "net/endpoint_connect.h"
 #include "net/window.h"
 #include "proc/service.h"
 

@@ -14,6 +14,7 @@
 #include "base/stream.h"
 #include "conf/conf.h"
 #include "net/endpoint.h"
+#include "net/endpoint_connect.h"
 #include "sasl/dovecot.h"
 #include "smtpd/auth.h"
 #include "smtpd/session.h"

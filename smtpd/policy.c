@@ -16,6 +16,7 @@
 #include "conf/conf.h"
 #include "conf/param.h"
 #include "net/endpoint.h"
+#include "net/endpoint_connect.h"
 #include "smtpd/auth.h"
 #include "tls/tls.h"
 

@@ -14,7 +14,6 @@
  */
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/siphash.h"
 
 /* A socket that takes datagrams, where the configuration has a path alone: "unix-dgram:PATH". */
@@ -36,13 +35,6 @@ MUST_USE bool endpoint_parse(struct span text, struct endpoint *ret);
  * UNIX socket. The caller frees it.
  */
 char *endpoint_of_path(const char *text);
-
-/*
- * Asks the connect service for a connection to `text`, exactly as main.cf has it, or with the `seal`
- * that came with it. The descriptor, which is non-blocking, or -1 with the reason in *ret_reason.
- */
-MUST_USE int endpoint_connect(struct span text, uint64_t seal, struct clock_mono deadline,
-			      struct buf *ret_reason);
 
 /* The key of all seals; `secret` is master's. */
 struct siphash_key endpoint_seal_key(struct span secret);

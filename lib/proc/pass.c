@@ -59,9 +59,18 @@ static int receive_descriptor(int connection, struct clock_mono deadline)
 	return descriptor_of(&message);
 }
 
+/* Whether the empty name is there; an empty value is not the end, wherever the bytes come in parts. */
 static bool ends_list(struct span text)
 {
-	return text.n > 0 && text.p[text.n - 1] == '\0' && (text.n == 1 || text.p[text.n - 2] == '\0');
+	struct span name, value;
+
+	while (span_cut(text, '\0', &name, &text)) {
+		if (name.n == 0)
+			return true;
+		if (!span_cut(text, '\0', &value, &text))
+			return false;
+	}
+	return false;
 }
 
 /* Up to the empty name that ends the list. */

@@ -133,9 +133,9 @@ static bool inline_add(struct table *table, struct span element, struct buf *ret
 
 	if (has_value)
 		name = span_trim(name);
-	if (!has_value || span_has(name, ' ') || span_has(name, '\t')) {
-		buf_printf(ret_error,
-			   "missing '=' after attribute name: \"%s\"; need \"inline:{name=value...}\"",
+	if (!has_value || name.n == 0 || span_has(name, ' ') || span_has(name, '\t')) {
+		buf_printf(ret_error, "missing %s: \"%s\"; need \"inline:{name=value...}\"",
+			   has_value && name.n == 0 ? "attribute name" : "'=' after attribute name",
 			   table->name);
 		return false;
 	}

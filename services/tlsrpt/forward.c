@@ -16,6 +16,7 @@
 #include "conf/conf.h"
 #include "mail/tlsrpt.h"
 #include "net/endpoint.h"
+#include "net/endpoint_connect.h"
 #include "services/tlsrpt/tlsrpt.h"
 
 enum { DATAGRAM_MAX = 64000, CONNECT_MS = 1000, PAUSE_MS = 10 * 1000 };

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* xtext, base64, ORCPT, numeric addresses, domains: decoding undoes encoding. */
 
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/base64.h"
 #include "base/buf.h"
@@ -41,6 +43,33 @@ static void check_dsn(struct span text)
 	buf_done(&out);
 }
 
+/* An address that is parsed comes back from a socket's form of it; IPv4 in IPv6's as well. */
+static void check_sockaddr(const struct ip_addr *addr)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(25) };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(587) };
+	struct sockaddr none = { .sa_family = AF_UNIX };
+	struct ip_addr again = { 0 };
+	unsigned port;
+
+	memcpy(v6.sin6_addr.s6_addr, addr->bytes, 16);
+	if (addr->family == IP_V4) {
+		memcpy(&v4.sin_addr, addr->bytes, 4);
+		if (!ip_from_sockaddr((const struct sockaddr *)(const void *)&v4, &again, &port) ||
+		    port != 25 || !ip_equal(addr, &again))
+			abort();
+		memset(v6.sin6_addr.s6_addr, 0, 10);
+		memset(v6.sin6_addr.s6_addr + 10, 0xff, 2);
+		memcpy(v6.sin6_addr.s6_addr + 12, addr->bytes, 4);
+	}
+	if (!ip_from_sockaddr((const struct sockaddr *)(const void *)&v6, &again, &port) || port != 587 ||
+	    ip_from_sockaddr(&none, &again, &port))
+		abort();
+	if (addr->family == IP_V6 && IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr) ? again.family != IP_V4 :
+	    !ip_equal(addr, &again) || ip_is_loopback(addr) != ip_is_loopback(&again))
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct span text = { (const char *)data, size };
@@ -61,9 +90,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_dsn(text);
 	(void)!idna_to_ascii(&plain, text, false);
 	(void)!idna_to_utf8(&plain, text, false);
-	if (ip_parse(text, &addr) &&
-	    (!ip_parse(ip_text(&addr, number), &same) || !ip_equal(&addr, &same)))
-		abort();
+	if (ip_parse(text, &addr)) {
+		if (!ip_parse(ip_text(&addr, number), &same) || !ip_equal(&addr, &same))
+			abort();
+		check_sockaddr(&addr);
+	}
 	buf_done(&plain);
 	buf_done(&coded);
 	buf_done(&again);

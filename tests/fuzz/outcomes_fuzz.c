@@ -4,6 +4,7 @@
  * disk, and what an append makes of it, which must be there afterwards.
  */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -46,6 +47,27 @@ static size_t count(void)
 	return found;
 }
 
+/* A log that is larger than there is room for is not read in part. It has one outcome at least. */
+static void check_limit(bool is_whole)
+{
+	struct buf log = BUF_INIT(8);
+
+	if (queue_outcomes_read(&dirs, QUEUE_BOUNCE, name, &log) ? is_whole : errno != EFBIG)
+		abort();
+	buf_done(&log);
+}
+
+/* There is no log: reading says so, and one cannot be made under a name that is a directory. */
+static void check_missing(struct span record)
+{
+	struct buf log = BUF_INIT(4096);
+
+	if (queue_outcomes_read(&dirs, QUEUE_BOUNCE, name, &log) || errno != ENOENT ||
+	    queue_outcomes_append(&dirs, QUEUE_BOUNCE, ".", record, false))
+		abort();
+	buf_done(&log);
+}
+
 static void check_file(struct span bytes)
 {
 	struct msg_outcome outcome = { .address = SPAN("a@b"), .status = SPAN("5.1.1"),
@@ -62,7 +84,9 @@ static void check_file(struct span bytes)
 		abort();
 	if (bytes.n == 0 && count() != 1)
 		abort();
+	check_limit(bytes.n == 0);
 	(void)unlinkat(dirs.fds[QUEUE_BOUNCE], name, 0);
+	check_missing(buf_span(&record));
 	buf_done(&record);
 }
 

@@ -12,6 +12,10 @@
 #define CLIENT "client_address\0" "192.0.2.7\0" "client_port\0" "1234\0"
 #define SERVER "server_address\0" "2001:db8::1\0" "server_port\0" "25\0"
 
+#define X50 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define FIRST_PART "other\0" X50 X50 X50 X50 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\0" "empty\0\0"
+_Static_assert(sizeof(FIRST_PART) - 1 == 256, "one part");
+
 static void test_parse(void)
 {
 	static const struct {
@@ -82,6 +86,8 @@ static void test_take(void)
 		{ 0, "", 1, false },
 		{ 2, "", 1, false },
 		{ 1, CLIENT, sizeof(CLIENT) - 1, false },
+		/* It is read in parts of 256 bytes, the first of which ends with an empty value. */
+		{ 1, FIRST_PART CLIENT SERVER, sizeof(FIRST_PART CLIENT SERVER), true },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -101,7 +101,7 @@ static void ask(const char *spec, unsigned flags, const struct question *questio
 static void test_malformed_names(void)
 {
 	static const char *const names[] = {
-		"nosuch:/x", "static:", "hash", ":x", "inline:x", "inline:{}", "inline:{a}",
+		"nosuch:/x", "static:", "hash", ":x", "inline:x", "inline:{}", "inline:{a}", "inline:{= b}",
 		"inline:{a = b}", "inline:{{a b=c}}", "inline:{ {a=b} }x", "static:{a b}x",
 		"unionmap:{}", "unionmap:{,}", "unionmap:static:one", "unionmap:{foo}", "unionmap:{nosuch:x}",
 		"pipemap:{}", "randmap:{}", "unix:foo", "regexp:{/a/ x}", "cidr:{{1.2.3.4 x}",
@@ -208,6 +208,20 @@ static void test_patterns(void)
 	ASK("regexp:{{/a?\?\?\?/ x}, {/a/ y}}", 0, { "a", "y" });
 	ASK("regexp:{{/a?\?\?/ x}, {/a/ y}}", 0, { "a", "x" });
 	ASK("regexp:{{/\\(a\\{999\\}\\)\\{999\\}/x x}, {/a/ y}}", 0, { "a", "y" });
+	/* Each of these takes the C library longer than a minute, or all memory. */
+	ASK("regexp:{{/(^|\\b|$|a)*/ x}, {/a/ y}}", 0, { "a", "y" });
+	ASK("regexp:{{/(^|(^|a)*)*/ x}, {/a/ y}}", 0, { "a", "y" });
+	ASK("regexp:{{/\\b((a?b?)*){30}/ x}, {/a/ y}}", 0, { "a", "y" });
+	ASK("regexp:{{/(\\b|){80}/ x}, {/a/ y}}", 0, { "a", "y" });
+	ASK("regexp:{{/((a?b?){50}){50}c/ x}, {/a/ y}}", 0, { "a", "y" });
+	ASK("regexp:{{/(.*)\\1*/ x}, {/a/ y}}", 0, { "a", "y" });
+	ASK("regexp:{{/.*(.)\\1/ x}, {/a/ y}}", 0, { "aa", "y" });
+	/* What looks like them is good. */
+	ASK("regexp:{{/(.)\\1{3}/ x}, {/^(one|two)\\1$/ y}}", 0, { "aaaa", "x" }, { "twotwo", "y" },
+	    { "onetwo", "-" });
+	ASK("regexp:{{/(^|[^a-z])(\\bone\\b|\\btwo +)+(x *)*$/ x}}", 0, { "one", "x" }, { "-two  xx", "x" },
+	    { "bone", "-" });
+	ASK("regexp:{{/^((Re|Fwd): *)*(\\[[^]]*\\] *)?.*money.*[!?]+ *$/ x}}", 0, { "Re: Fwd: [a] money!!", "x" });
 	ASK("regexp:{{/^([0-9]{1,3}\\.){3}[0-9]{1,3}$/ ip}, {/^a\\+{2}$/ p}}", 0, { "192.0.2.1", "ip" },
 	    { "a++", "p" });
 }
