@@ -70,12 +70,21 @@ static enum table_status environ_lookup(struct table *table UNUSED, struct looku
 	return TABLE_FOUND;
 }
 
+static size_t count_words(struct span words)
+{
+	size_t count = 0;
+
+	while (words_next(&words, WORDS_BLANK_OR_COMMA).n > 0)
+		count++;
+	return count;
+}
+
 /* randmap keeps only its name: the choice is made over the words in the braces. */
 static bool rand_words(const struct table *table, struct span *ret_words)
 {
 	const char *reason;
 
-	return words_unbrace(span_of(table->rest), ret_words, &reason) && ret_words->n > 0;
+	return words_unbrace(span_of(table->rest), ret_words, &reason) && count_words(*ret_words) > 0;
 }
 
 static bool rand_open(struct table *table, struct buf *ret_error)
@@ -86,15 +95,6 @@ static bool rand_open(struct table *table, struct buf *ret_error)
 		return true;
 	buf_printf(ret_error, "bad syntax: \"%s\"; need \"randmap:{value...}\"", table->name);
 	return false;
-}
-
-static size_t count_words(struct span words)
-{
-	size_t count = 0;
-
-	while (words_next(&words, WORDS_BLANK_OR_COMMA).n > 0)
-		count++;
-	return count;
 }
 
 static enum table_status rand_lookup(struct table *table, struct lookup *lookup UNUSED,

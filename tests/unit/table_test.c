@@ -104,7 +104,7 @@ static void test_malformed_names(void)
 		"nosuch:/x", "static:", "hash", ":x", "inline:x", "inline:{}", "inline:{a}", "inline:{= b}",
 		"inline:{a = b}", "inline:{{a b=c}}", "inline:{ {a=b} }x", "static:{a b}x",
 		"unionmap:{}", "unionmap:{,}", "unionmap:static:one", "unionmap:{foo}", "unionmap:{nosuch:x}",
-		"pipemap:{}", "randmap:{}", "unix:foo", "regexp:{/a/ x}", "cidr:{{1.2.3.4 x}",
+		"pipemap:{}", "randmap:{}", "randmap:{,}", "unix:foo", "regexp:{/a/ x}", "cidr:{{1.2.3.4 x}",
 		"proxy:x", "debug:debug:static:x", "debug:x",
 		("unionmap:{unionmap:{unionmap:{unionmap:{unionmap:{unionmap:{unionmap:{unionmap:{"
 		"unionmap:{static:x}}}}}}}}}"),
