@@ -51,7 +51,7 @@ endif
 PATHS := -DPOSTERN_CONFIG_DIRECTORY='"$(confdir)"' -DPOSTERN_DAEMON_DIRECTORY='"$(daemondir)"' \
 	-DPOSTERN_COMMAND_DIRECTORY='"$(sbindir)"' -DPOSTERN_QUEUE_DIRECTORY='"$(spooldir)"' \
 	-DPOSTERN_DATA_DIRECTORY='"$(datadir)"' -DPOSTERN_BIN_DIRECTORY='"$(bindir)"'
-CPPFLAGS_ALL := -std=c17 -D_GNU_SOURCE -Ilib -I. $(FORTIFY) $(PATHS) -DHAS_CYRUS=$(or $(HAS_CYRUS),0) $(CPPFLAGS)
+CPPFLAGS_ALL := -std=c17 -D_GNU_SOURCE -Ilib -I. $(FORTIFY) $(PATHS) $(CPPFLAGS)
 CFLAGS_ALL := -g $(WARNINGS) $(HARDENING) -fPIE -MMD -MP $(CFLAGS)
 LDFLAGS_ALL := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed \
 	$(SANITIZE) $(LDFLAGS)

@@ -175,6 +175,41 @@ static void add_builtin(struct config *config, size_t index)
 	/* `line` stays: the service refers to it as its source. */
 }
 
+/* Whether logins of some smtpd are checked by the Cyrus SASL library. */
+static bool uses_cyrus(const struct config *config)
+{
+	for (size_t i = 0; i < config->services.count; i++) {
+		const struct master_service *service = config->services.services[i];
+
+		if (!service->is_replaced && strcmp(service->command, "smtpd") == 0 &&
+		    strcmp(config_value(config, service, "smtpd_sasl_auth_enable"), "yes") == 0 &&
+		    strcmp(config_value(config, service, "smtpd_sasl_type"), "cyrus") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* cyrusauth runs where it is asked, and is there where Postern was built with its library. */
+static bool is_needed(struct config *config, const char *program)
+{
+	char *path;
+	bool is_there;
+
+	if (strcmp(program, "cyrusauth") != 0)
+		return true;
+	if (!uses_cyrus(config))
+		return false;
+	path = mem_printf("%s/%s", config->daemon_directory, program);
+	is_there = access(path, X_OK) == 0;
+	if (!is_there)
+		(void)buf_printf(&config->notes,
+				 "smtpd_sasl_type = cyrus: there is no %s, so nobody can log in: build Postern where the "
+				 "Cyrus SASL library (libsasl2) is, or use the type dovecot or passwd\n",
+				 path);
+	free(path);
+	return is_there;
+}
+
 static void add_builtins(struct config *config)
 {
 	for (size_t i = 0; i < ARRAY_LEN(builtins); i++) {
@@ -182,7 +217,7 @@ static void add_builtins(struct config *config)
 
 		for (size_t j = 0; j < config->services.count; j++)
 			is_there |= strcmp(config->services.services[j]->name, builtins[i].service) == 0;
-		if (!is_there)
+		if (!is_there && is_needed(config, builtins[i].program))
 			add_builtin(config, i);
 	}
 }

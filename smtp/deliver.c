@@ -128,9 +128,9 @@ static bool converse(struct transfer *transfer, const struct target *target,
 
 /* A new connection in clear text, behind one whose TLS came to nothing. */
 static void converse_plain(struct transfer *transfer, const struct target *target,
-			   const struct host *host)
+			   const struct host *host, enum level wanted)
 {
-	static const struct policy plain = { .level = LEVEL_NONE };
+	struct policy plain = { .level = LEVEL_NONE, .wanted = wanted };
 	int fd = connect_host(host, &transfer->why);
 
 	if (fd >= 0)
@@ -178,7 +178,7 @@ static void try_hosts(struct transfer *transfer, const struct target *target,
 			 is_limit(sessions + 1, conf->smtp_mx_session_limit));
 		session.is_best_mx = host->preference == hosts.best_preference;
 		if (!converse(transfer, target, host, &policy, fd))
-			converse_plain(transfer, target, host);
+			converse_plain(transfer, target, host, policy.wanted);
 		sessions++;
 	}
 }

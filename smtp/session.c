@@ -225,6 +225,7 @@ static enum start go_without(struct session *session, struct transfer *transfer,
 	}
 	if (policy->level < LEVEL_ENCRYPT)
 		return START_WELL;
+	tls_status_miss(session, LEVEL_NONE);
 	if ((session->features & FEATURE_STARTTLS) == 0 &&
 	    transfer->requiretls >= REQUIRETLS_ENCRYPTED) {
 		fail_requiretls(transfer, session, "TLS");
@@ -275,6 +276,8 @@ static enum start go_on_refused(struct session *session, struct transfer *transf
 		why_refused(&transfer->why, session);
 	else
 		why_tls_refused(&transfer->why, session);
+	if (policy->level >= LEVEL_ENCRYPT)
+		tls_status_miss(session, LEVEL_NONE);
 	sts_explain(transfer, policy);
 	fail_site(transfer, session);
 	return START_FAILED;
@@ -372,12 +375,15 @@ enum start session_start(struct session *session, struct transfer *transfer,
 	session->helo[0] = '\0';
 	session->needs_tls = policy->level >= LEVEL_ENCRYPT;
 	session->tls = NULL;
+	tls_status_begin(session, policy);
 	session->may_be_reused = policy->may_reuse;
 	session->is_tls_optional = transfer->is_tls_optional;
 	buf_init(&session->tls_key, 4096);
 	session->uses = 0;
 	session->opened = clock_mono_now();
 	start = negotiate(session, transfer, policy);
+	if (start == START_WELL)
+		tls_status_reach(session, session->tls != NULL ? policy->level : LEVEL_NONE);
 	if (start == START_WELL && !auth_log_in(session, transfer))
 		start = START_FAILED;
 	if (start != START_WELL)

@@ -21,6 +21,7 @@
  *     sts.c          MTA-STS
  *     report.c       how sessions went, for tlsrpt
  *     tls.c          handshakes, and what is logged of them
+ *     tls_status.c   what a recipient's line in the log says of TLS
  *     pix.c          workarounds for a firewall
  *     chat.c         commands out, replies in
  *     transaction.c  MAIL to final dot, pipelined
@@ -231,6 +232,9 @@ struct session {
 	bool is_verified;    /* in TLS: the server is who it says */
 	bool is_tls_optional; /* it was begun with a policy for such messages alone */
 	bool needs_tls;      /* by its policy: in clear text nothing counts */
+	const char *tls_wanted;  /* names of levels, for the log: of the policy; NULL: it had none, */
+	const char *tls_reached; /* and what it came to; NULL: nobody knows */
+	bool is_tls_missed;      /* that is not good enough */
 	bool may_be_reused;  /* by what the policy says of connections with TLS */
 	struct buf policy;   /* what table and MTA-STS said of this next hop */
 	bool knows_sts;      /* MTA-STS was asked for that */

@@ -358,6 +358,7 @@ enum client_tls client_tls_start(struct session *session, struct transfer *trans
 		report_session(session, policy, TLSRPT_VALIDATION_FAILURE, "TLS handshake failure");
 		if (may_go_plain(session, transfer, policy))
 			return CLIENT_TLS_PLAIN;
+		tls_status_miss(session, LEVEL_NONE);
 		why_set(&transfer->why, "4.7.5", "Cannot start TLS: handshake failure");
 		sts_explain(transfer, policy);
 		fail_site(transfer, session);
@@ -372,6 +373,7 @@ enum client_tls client_tls_start(struct session *session, struct transfer *trans
 	report_handshake(session, policy, is_match);
 	if (policy->level < LEVEL_FINGERPRINT || is_match || is_tolerated)
 		return CLIENT_TLS_ON;
+	tls_status_miss(session, LEVEL_ENCRYPT);
 	why_set(&transfer->why, "4.7.5", "Server certificate not verified");
 	sts_explain(transfer, policy);
 	/* In wrapper mode the server has not even greeted: QUIT would only be in its way. */

@@ -51,6 +51,7 @@ struct report_policy {
 /* In the arena of the delivery, as are its texts. */
 struct policy {
 	enum level level;
+	enum level wanted;       /* before what DNS and messages make of it; never below `level` */
 	bool may_reuse;          /* smtp_tls_connection_reuse */
 	const char *protocols, *ciphers, *exclude; /* NULL: as configured for the level */
 	const char *server_name; /* for SNI; NULL: none */
@@ -75,6 +76,9 @@ void policy_prepare(void);
 /* A level in place of smtp_tls_security_level; false: there is none of that name. */
 MUST_USE bool policy_set_level(struct span name);
 
+/* As it is written in main.cf. */
+const char *policy_level_name(enum level level);
+
 /* Whether any TLS may come up: else OpenSSL need not be started. */
 bool policy_may_want_tls(void);
 
@@ -97,6 +101,21 @@ MUST_USE bool policy_find(struct transfer *transfer, const struct target *target
 
 /* The name in A-labels; as it is when that cannot be. In the arena, with a NUL behind. */
 struct span policy_ascii_name(struct arena *arena, struct span name);
+
+/* ---- tls_status.c ---- */
+
+/* A session begins: how its TLS is is not known yet. */
+void tls_status_begin(struct session *session, const struct policy *policy);
+
+/* So it is: `level` is what the policy wanted, or what was reached instead. */
+void tls_status_reach(struct session *session, enum level level);
+
+/* This is all that was reached, and it is not enough: nothing is sent. Before fail_site(). */
+void tls_status_miss(struct session *session, enum level level);
+
+/* Appends what follows "tls=" for an outcome of this status; nothing when that is not wanted. */
+void tls_status_describe(const struct transfer *transfer, const struct session *session,
+			 const char *status, struct buf *out);
 
 /* ---- requiretls.c ---- */
 

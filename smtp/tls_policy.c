@@ -42,6 +42,14 @@ static const struct {
 	{ "verify", LEVEL_VERIFY }, { "secure", LEVEL_SECURE },
 };
 
+const char *policy_level_name(enum level level)
+{
+	for (size_t i = 0; i < ARRAY_LEN(levels); i++)
+		if (levels[i].level == level)
+			return levels[i].name;
+	return "half-dane";
+}
+
 static const char separators[] = WORDS_BLANK_OR_COMMA;
 
 static bool find_level(struct span name, enum level *ret)
@@ -459,10 +467,11 @@ static bool complete(struct transfer *transfer, const struct target *target,
 	struct arena *arena = &transfer->delivery->arena;
 	struct span names = arena_span(arena, buf_span(&said->names));
 
+	policy->wanted = policy->level;
 	requiretls_adjust(transfer, policy);
 	/* Who hears what goes through a socket of this machine can hear it anyway. */
 	if (host == NULL && policy->level == LEVEL_MAY)
-		policy->level = LEVEL_NONE;
+		policy->level = policy->wanted = LEVEL_NONE;
 	if (conf->smtp_tls_wrappermode && policy->level < LEVEL_ENCRYPT)
 		return fail(transfer, target, "smtp_tls_wrappermode requires level encrypt");
 	if (policy->level == LEVEL_NONE)
@@ -479,6 +488,8 @@ static bool complete(struct transfer *transfer, const struct target *target,
 		return false;
 	/* Without TLSA records less is left of level dane. */
 	requiretls_adjust(transfer, policy);
+	if (policy->wanted < policy->level)
+		policy->wanted = policy->level;
 	set_limits(arena, policy);
 	return check_limits(transfer, target, policy);
 }

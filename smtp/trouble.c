@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 
-enum { REASON_MAX = 4096 };
+enum { REASON_MAX = 4096, TLS_STATUS_MAX = 256 };
 
 void why_init(struct why *why)
 {
@@ -103,12 +103,16 @@ static void report(struct transfer *transfer, const struct session *session, siz
 		   const struct deliver_outcome *outcome)
 {
 	struct deliver_outcome full = *outcome;
+	struct buf tls = BUF_INIT(TLS_STATUS_MAX);
 
 	if (session != NULL) {
 		full.relay = span_of(session->relay);
 		full.connection_uses = session->uses;
+		tls_status_describe(transfer, session, outcome->status, &tls);
+		full.tls = buf_span(&tls);
 	}
 	deliver_report(transfer->delivery, &transfer->delivery->rcpts[index], &full);
+	buf_done(&tls);
 	transfer->states[index] = STATE_REPORTED;
 	transfer->left--;
 }

@@ -15,16 +15,7 @@
 #include "smtpd/auth.h"
 #include "smtpd/session.h"
 
-/* saslauthd may ask others in turn. */
-enum { ANSWER_MS = 30000 };
-
 static struct ipc_channel channel = { .fd = -1, .passed_fd = -1 };
-
-static void prepare(void)
-{
-	if (!HAS_CYRUS)
-		fatal("smtpd_sasl_type = cyrus: this build has no Cyrus SASL support");
-}
 
 static void hang_up(void)
 {
@@ -42,9 +33,8 @@ static bool call(struct clock_mono deadline)
 
 /* ---- the mechanisms ---- */
 
-static bool ask_mechanisms(struct sasl_mechanisms *ret)
+static bool ask_mechanisms(struct sasl_mechanisms *ret, struct clock_mono deadline)
 {
-	struct clock_mono deadline = clock_in_ms(ANSWER_MS);
 	struct msg_sasl_listmech question = { .service = span_of(conf->smtpd_sasl_service) };
 	struct msg_sasl_mech mech;
 
@@ -63,13 +53,16 @@ static bool ask_mechanisms(struct sasl_mechanisms *ret)
 
 static bool mechanisms(struct sasl_mechanisms *ret)
 {
+	struct clock_mono deadline = service_first_answer();
 	/* Twice: cyrusauth may have begun a new generation in between. */
-	bool is_known = ask_mechanisms(ret) || ask_mechanisms(ret);
+	bool is_known = ask_mechanisms(ret, deadline) || ask_mechanisms(ret, deadline);
 
 	hang_up();
 	if (!is_known)
 		log_warn("cannot reach the cyrusauth service");
-	return is_known;
+	else if (ret->count == 0)
+		log_warn("SASL: the Cyrus library has no mechanism: the log of cyrusauth says why");
+	return is_known && ret->count > 0;
 }
 
 /* ---- a login ---- */
@@ -91,16 +84,28 @@ static enum auth_step take_answer(struct auth_attempt *attempt,
 	return AUTH_LATER;
 }
 
+/* The words in front are those by which fail2ban knows that the client did nothing wrong. */
+static void complain(const struct auth_attempt *attempt, enum ipc_status status)
+{
+	log_warn("%s: SASL %s authentication failed: Connection lost to authentication server (%s)",
+		 client_text(attempt->session), attempt->mechanism->name,
+		 status == IPC_TIMEOUT ? "the Cyrus library, or what it asks, does not answer"
+				       : "the cyrusauth service");
+}
+
 static enum auth_step read_answer(struct auth_attempt *attempt, bool is_sent,
 				  struct clock_mono deadline)
 {
 	enum auth_step step = AUTH_LATER;
+	enum ipc_status status = IPC_CLOSED;
 	struct msg_sasl_answer answer;
 
-	if (is_sent && IPC_EXPECT(&channel, sasl_answer, &answer, deadline) == IPC_OK)
+	if (is_sent)
+		status = IPC_EXPECT(&channel, sasl_answer, &answer, deadline);
+	if (status == IPC_OK)
 		step = take_answer(attempt, &answer);
 	else
-		log_warn("lost connection with the cyrusauth service");
+		complain(attempt, status);
 	if (step != AUTH_ASK)
 		hang_up();
 	return step;
@@ -138,7 +143,7 @@ static bool send_continue(struct span response, struct clock_mono deadline)
 /* The first step where `is_first`; `text`: the response in base64, or NULL. */
 static enum auth_step step(struct auth_attempt *attempt, bool is_first, const struct span *text)
 {
-	struct clock_mono deadline = clock_in_ms(ANSWER_MS);
+	struct clock_mono deadline = service_first_answer();
 	struct buf response = BUF_INIT(CYRUS_BYTES_MAX);
 	enum auth_step result = AUTH_NO;
 
@@ -170,7 +175,6 @@ static enum auth_step go_on(struct auth_attempt *attempt, struct span response)
 
 const struct auth_backend auth_cyrus = {
 	.type = "cyrus",
-	.prepare = prepare,
 	.mechanisms = mechanisms,
 	.begin = begin,
 	.go_on = go_on,

@@ -178,6 +178,8 @@ static void log_outcome(const struct delivery *delivery, const struct msg_rcpt *
 	if (outcome->connection_uses > 1)
 		(void)buf_printf(&line, ", conn_use=%u", outcome->connection_uses);
 	add_delays(&line, delivery);
+	if (outcome->tls.n > 0)
+		(void)buf_printf(&line, ", tls=%s", log_clean(outcome->tls));
 	(void)buf_printf(&line, ", dsn=%s, status=%s (%s)", outcome->status, word,
 			 log_clean(outcome->reason));
 	log_info("%s", buf_str(&line));

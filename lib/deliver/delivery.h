@@ -75,6 +75,7 @@ struct deliver_outcome {
 	struct span diagnostic; /* optional: Diagnostic-Code:; else made from the reason */
 	struct span owner; /* optional: is told of a failure instead of the sender */
 	unsigned connection_uses; /* optional: conn_use= of the log when above 1 */
+	struct span tls; /* optional: tls= of the log */
 };
 
 /*

@@ -2,7 +2,9 @@
 /*
  * cyrusauth: the server side of the Cyrus SASL library, for smtpd_sasl_type = cyrus; nothing else in
  * the mail system is linked with it. Its configuration and plug-ins are loaded before the jail,
- * where nothing becomes executable any more; a worker does one dialogue at a time.
+ * where nothing becomes executable any more; a worker does one dialogue at a time. What it asks in
+ * turn (saslauthd, a directory) may hang, and the library has no time limits: a worker in which a
+ * call of it does not return ends soon after smtpd has stopped waiting, and another takes its place.
  *
  * Runs as uid auth, not chrooted: databases and saslauthd's socket are outside. Only smtpd can
  * reach it. Responses are those of strangers. Messages: ipc/cyrus.h. Manual: cyrusauth(8).
@@ -10,9 +12,11 @@
 
 #include <sasl/sasl.h>
 #include <sasl/saslplug.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -22,7 +26,10 @@
 #include "proc/service.h"
 #include "sasl/mechanism.h"
 
-enum { ANSWER_MS = 5000, QUESTION_MS = 10 * 1000 };
+enum { ANSWER_MS = 5000, QUESTION_MS = 10 * 1000, GRACE_S = 2 };
+
+/* Whether the library could be started; where not, nobody can log in. */
+static bool is_started;
 
 /* Who tries to log in, as far as the library came. */
 static struct buf tried = BUF_INIT(CYRUS_USER_MAX);
@@ -42,11 +49,16 @@ static int on_log(void *context, int level, const char *text)
 	return SASL_OK;
 }
 
+static const char *config_path(void)
+{
+	return conf->cyrus_sasl_config_path[0] != '\0' ? conf->cyrus_sasl_config_path
+						      : "/etc/sasl2:/etc/postfix/sasl";
+}
+
 static int on_config_path(void *context, char **ret)
 {
 	(void)context;
-	*ret = strdup(conf->cyrus_sasl_config_path[0] != '\0' ? conf->cyrus_sasl_config_path
-							      : "/etc/sasl2:/etc/postfix/sasl");
+	*ret = strdup(config_path());
 	return *ret != NULL ? SASL_OK : SASL_NOMEM;
 }
 
@@ -82,9 +94,41 @@ static void prepare(void)
 				   : "smtpd";
 	int result = sasl_server_init(callbacks, name);
 
-	if (result != SASL_OK)
-		fatal("SASL: cannot start the Cyrus library: %s",
-		      sasl_errstring(result, NULL, NULL));
+	is_started = result == SASL_OK;
+	if (!is_started)
+		log_warn("SASL: cannot start the Cyrus library: %s: nobody can log in: mend %s.conf in %s, "
+			 "or its plug-ins, and run \"postern reload\"",
+			 sasl_errstring(result, NULL, NULL), name, config_path());
+}
+
+/* ---- a time limit for the library ---- */
+
+static void on_late(int number)
+{
+	(void)number;
+	_exit(0);
+}
+
+/*
+ * Around each call that may ask others. smtpd waits as long as service_first_answer() says, and tells
+ * the client and the log; the worker ends a moment later.
+ */
+static void begin_call(void)
+{
+	struct sigaction action = { .sa_handler = on_late };
+
+	service_idle();
+	(void)sigaction(SIGALRM, &action, NULL);
+	(void)alarm((unsigned)clock_poll_ms(service_first_answer()) / 1000 + GRACE_S);
+}
+
+static void end_call(void)
+{
+	struct sigaction action = { .sa_handler = SIG_DFL };
+
+	(void)alarm(0);
+	(void)sigaction(SIGALRM, &action, NULL);
+	service_busy();
 }
 
 /* ---- the mechanisms ---- */
@@ -149,7 +193,14 @@ static void tell_mechanisms(struct ipc_channel *channel)
 	struct clock_mono deadline = clock_in_ms(ANSWER_MS);
 	struct sasl_mechanisms all = { .count = 0 };
 
-	list_names(&all);
+	if (is_started) {
+		begin_call();
+		list_names(&all);
+		end_call();
+		if (all.count == 0)
+			log_warn("SASL: no mechanism works: see mech_list and pwcheck_method in the library's "
+				 "configuration, and whether its plug-ins are installed");
+	}
 	for (size_t i = 0; i <= all.count; i++) {
 		struct msg_sasl_mech message = {
 			.name = i < all.count ? span_of(all.list[i].name) : SPAN(""),
@@ -257,20 +308,23 @@ static void converse(struct ipc_channel *channel, const struct msg_sasl_begin *b
 	int result = SASL_FAIL;
 
 	buf_reset(&tried);
+	begin_call();
 	(void)snprintf(mechanism, sizeof(mechanism), "%.*s", SPAN_ARG(begin->mechanism));
 	if (connection != NULL)
 		result = sasl_server_start(connection, mechanism,
 					   begin->has_response ? begin->response.p : NULL,
 					   begin->has_response ? (unsigned)begin->response.n : 0,
 					   &out, &length);
+	end_call();
 	wipe(channel);
 	while (answer(channel, connection, result, (struct span){ out != NULL ? out : "", length }) &&
 	       IPC_EXPECT(channel, sasl_continue, &next, clock_in_ms(patience_ms)) == IPC_OK) {
 		out = NULL;
 		length = 0;
-		service_busy();
+		begin_call();
 		result = sasl_server_step(connection, next.response.p, (unsigned)next.response.n, &out,
 					  &length);
+		end_call();
 		wipe(channel);
 	}
 	wipe(channel);

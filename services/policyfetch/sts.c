@@ -21,7 +21,7 @@
 enum {
 	LOOKUP_MS = 15 * 1000,
 	FETCH_MS = 30 * 1000,       /* RFC 8461 3.3: a minute or less */
-	RETRY_S = 5 * 60,           /* RFC 8461 3.3: not before five minutes, unless the id is new */
+	FORGET_S = 60 * 60,         /* failures, when nobody asks for that long */
 	REFRESH_S = 24 * 60 * 60,   /* RFC 8461 10.2: daily, long before it expires */
 };
 
@@ -119,10 +119,9 @@ static bool is_live(const struct work *work)
 
 static bool has_failed_lately(const struct work *work)
 {
-	int64_t age_s = work->now_s - work->entry.failed_s;
-
-	return work->entry.failed_id.n > 0 && span_eq(work->entry.failed_id, work->id) && age_s >= 0 &&
-	       age_s < RETRY_S;
+	return work->entry.failed_id.n > 0 && span_eq(work->entry.failed_id, work->id) &&
+	       work->now_s >= work->entry.failed_s &&
+	       work->now_s < sts_cache_next_try(&work->entry);
 }
 
 static bool must_fetch(const struct work *work)
@@ -151,9 +150,11 @@ static void keep(struct work *work)
 {
 	const struct msg_sts_entry *entry = &work->entry;
 	int64_t until_s = entry->text.n > 0 ? entry->fetched_s + max_age(entry) : 0;
+	int64_t next_s = sts_cache_next_try(entry);
 
-	if (entry->failed_id.n > 0 && until_s < entry->failed_s + RETRY_S)
-		until_s = entry->failed_s + RETRY_S;
+	/* A while longer than until the next try, which is to know how many there were. */
+	if (next_s > 0 && until_s < next_s + FORGET_S)
+		until_s = next_s + FORGET_S;
 	sts_cache_put(entry, until_s);
 }
 
@@ -161,6 +162,9 @@ static void keep(struct work *work)
 
 static void fail_fetch(struct work *work, enum sts_failure failure, const char *reason)
 {
+	bool is_again = work->entry.failed_id.n > 0 && span_eq(work->entry.failed_id, work->id);
+
+	work->entry.failures = is_again && work->entry.failures < UINT32_MAX ? work->entry.failures + 1 : 1;
 	work->entry.failed_id = work->id;
 	work->entry.failed_s = work->now_s;
 	work->entry.failure = failure;

@@ -25,7 +25,7 @@
 #include "proc/service.h"
 #include "services/policyfetch/locks.h"
 
-enum { KEEP_PERCENT = 90 };
+enum { KEEP_PERCENT = 90, RETRY_S = 5 * 60, RETRY_MAX_S = 60 * 60 };
 
 static struct {
 	int directory;
@@ -74,6 +74,17 @@ bool sts_cache_get(struct span domain, struct buf *wire, struct msg_sts_entry *r
 	if (!is_good)
 		log_warn("the MTA-STS policy that was kept for %s is damaged", log_clean(domain));
 	return is_good;
+}
+
+int64_t sts_cache_next_try(const struct msg_sts_entry *entry)
+{
+	int64_t pause_s = RETRY_S;
+
+	if (entry->failed_id.n == 0)
+		return 0;
+	for (uint32_t i = 1; i < entry->failures && pause_s < RETRY_MAX_S; i++)
+		pause_s *= 2;
+	return entry->failed_s + (pause_s < RETRY_MAX_S ? pause_s : RETRY_MAX_S);
 }
 
 /* ---- how many ---- */

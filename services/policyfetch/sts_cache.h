@@ -21,6 +21,12 @@ void sts_cache_start(void);
 /* False: there is nothing, or nothing to believe. Spans point into *wire. */
 MUST_USE bool sts_cache_get(struct span domain, struct buf *wire, struct msg_sts_entry *ret);
 
+/*
+ * Until when a fetch that failed is not repeated, in seconds since 1970: five minutes, and twice as long
+ * after each further failure, up to an hour (RFC 8461 3.3). 0 when none has failed.
+ */
+int64_t sts_cache_next_try(const struct msg_sts_entry *entry);
+
 /* Keeps it. A failure is logged: then it is fetched again next time. */
 void sts_cache_put(const struct msg_sts_entry *entry, int64_t until_s);
 

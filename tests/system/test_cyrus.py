@@ -1,4 +1,4 @@
-"""smtpd_sasl_type = cyrus: the real library with a real sasldb2."""
+"""smtpd_sasl_type = cyrus: the real library with a real sasldb2, and with saslauthd."""
 
 import base64
 import contextlib
@@ -6,19 +6,26 @@ import os
 import re
 import shutil
 import signal
+import socket
+import struct
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
 from client import b64
-from mta import poll
+from mta import ROOT, poll
+from test_killed import processes
 
 REALM, STRANGER = "example.test", "192.0.2.91"
+PROGRAMS = Path(ROOT) / "usr/lib/postern"
 MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256")
 
 
-@pytest.fixture(scope="module")
-def mta(make_mta):
+def cyrus(make_mta, main=None, must_be_built=True, **kw):
+    """An instance that is not started yet, with a place for the library's configuration."""
+    if must_be_built and not (PROGRAMS / "cyrusauth").exists():
+        pytest.skip("built without the Cyrus SASL library")
     instance = make_mta(start=False, main={
         "smtpd_sasl_auth_enable": "yes",
         "smtpd_sasl_type": "cyrus",
@@ -26,17 +33,41 @@ def mta(make_mta):
         "cyrus_sasl_config_path": "$config_directory/sasl",
         "smtpd_sasl_local_domain": REALM,
         "smtpd_error_sleep_time": "0",
-        "smtpd_auth_ban_limit": "3",
-    }, services=["LISTEN1 inet n - n - - smtpd -o smtpd_sasl_security_options=noplaintext"])
-    sasl = instance.config / "sasl"
-    sasl.mkdir(mode=0o755)
-    database = sasl / "sasldb2"
-    subprocess.run(["saslpasswd2", "-p", "-c", "-f", database, "-u", REALM, "alice"],
-                   input=b"secret", check=True)
+        **(main or {}),
+    }, **kw)
+    (instance.config / "sasl").mkdir(mode=0o755)
+    return instance
+
+
+def sasl_conf(instance, text):
+    """Writes the library's configuration."""
+    (instance.config / "sasl/postern.conf").write_text(text)
+
+
+def sasldb(instance, users, mechanisms=MECHANISMS):
+    """Makes a sasldb2 of (name, realm, password), and has the library use it."""
+    database = instance.config / "sasl/sasldb2"
+    for name, realm, password in users:
+        subprocess.run(["saslpasswd2", "-p", "-c", "-f", database, "-u", realm, name],
+                       input=password.encode(), check=True)
     shutil.chown(database, "postern-auth", "postern-auth")
-    (sasl / "postern.conf").write_text(
-        "pwcheck_method: auxprop\nauxprop_plugin: sasldb\n"
-        f"sasldb_path: {database}\nmech_list: {' '.join(MECHANISMS)}\n")
+    sasl_conf(instance, "pwcheck_method: auxprop\nauxprop_plugin: sasldb\n"
+                        f"sasldb_path: {database}\nmech_list: {' '.join(mechanisms)}\n")
+    return database
+
+
+@pytest.fixture(scope="module")
+def mta(make_mta, ca):
+    cert = ca.issue("mail.example.test")
+    instance = cyrus(make_mta, main={
+        "smtpd_auth_ban_limit": "3",
+        "smtpd_tls_security_level": "may",
+        "smtpd_tls_chain_files": f"{cert.key}, {cert.cert}",
+    }, services=["LISTEN1 inet n - n - - smtpd -o smtpd_sasl_security_options=noplaintext"
+                 " -o smtpd_sasl_tls_security_options=noanonymous",
+                 "LISTEN2 inet n - n - - smtpd -o smtpd_sasl_local_domain="])
+    sasldb(instance, [("alice", REALM, "secret"), ("alice", "other.test", "another"),
+                      ("dora", "mail.example.test", "third")])
     return instance.start()
 
 
@@ -94,6 +125,43 @@ def test_security_options(mta):
         assert c.auth_plain("alice", "secret", expect=None).code == 535
 
 
+def test_tls(mta, ca):
+    """Within TLS what is not offered outside of it: the library is told of TLS as well."""
+    with mta.smtp(1) as c:
+        c.ehlo()
+        c.starttls(ca.cert, "mail.example.test")
+        assert set(c.ehlo()["AUTH"].split()) == set(MECHANISMS)
+        assert str(c.auth_plain("alice", "wrong", expect=None)).startswith("535 5.7.8 ")
+        c.auth_plain("alice", "secret")
+        qid = c.transaction("alice@example.test", "bob@example.test", "Subject: x\n\n").queue_id
+    mta.wait_log(rf"{qid}: client=.*, sasl_method=PLAIN, sasl_username=alice(@{REALM})?$")
+
+
+@pytest.mark.parametrize("login", ["auth_plain", "auth_login"])
+@pytest.mark.parametrize("listen, user, password, is_good", [
+    (0, "alice", "secret", True),
+    (0, f"alice@{REALM}", "secret", True),
+    (0, "alice@other.test", "another", True),
+    (0, "alice@other.test", "secret", False),
+    (0, "alice", "another", False),
+    (0, "alice@nowhere.test", "secret", False),
+    # Without smtpd_sasl_local_domain who names no realm is of myhostname's.
+    (2, "dora", "third", True),
+    (2, "dora@mail.example.test", "third", True),
+    (2, "alice", "secret", False),
+    (2, f"alice@{REALM}", "secret", True),
+])
+def test_realms(mta, login, listen, user, password, is_good):
+    """Whose password it is: postconf(5) smtpd_sasl_local_domain."""
+    with mta.smtp(listen) as c:
+        c.ehlo()
+        reply = str(getattr(c, login)(user, password, expect=None))
+        assert reply.startswith("235 2.7.0 " if is_good else "535 5.7.8 ")
+        if is_good and "@other" in user:
+            qid = c.transaction("a@example.test", "bob@example.test", "Subject: x\n\n").queue_id
+            mta.wait_log(rf"{qid}: client=.*, sasl_username=alice@other\.test$")
+
+
 @pytest.mark.parametrize("first", [b64("alice"), "=", b64("\0" * 40), b64("x" * 9000)])
 def test_nonsense(mta, first):
     """Nothing that a client says brings the service down."""
@@ -115,15 +183,11 @@ def test_ban(mta):
     mta.wait_log(rf"banned for 3600s: {STRANGER}: 3 failed logins")
 
 
-def mta_workers(mta):
-    """The cyrusauth processes of this instance that have a template as parent."""
-    found = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            pid, name, _, parent = re.match(r"(\d+) \((.*)\) (\S) (\d+)", path.read_text()).groups()
-            if name.startswith("cyrusauth"):
-                found[int(pid)] = int(parent)
-    return [pid for pid, parent in found.items() if parent in found]
+def workers(mta):
+    """The workers of this instance."""
+    parents = processes("cyrusauth")
+    master = int((mta.queue / "pid/master.pid").read_text())
+    return [pid for pid, parent in parents.items() if parents.get(parent) == master]
 
 
 def test_dead_worker(mta):
@@ -131,7 +195,7 @@ def test_dead_worker(mta):
     with mta.smtp() as c:
         c.ehlo()
         c.cmd("AUTH LOGIN", 334)
-        for pid in mta_workers(mta):
+        for pid in workers(mta):
             os.kill(pid, signal.SIGKILL)
         c.cmd(b64("alice"), r"454 4\.7\.0 ")
     def tried():
@@ -140,15 +204,185 @@ def test_dead_worker(mta):
     poll(tried, 10, "a login")
 
 
+class Saslauthd:
+    """A server of saslauthd's protocol: four counted strings (user, password, service, realm)
+    come in, one goes out."""
+
+    def __init__(self, path):
+        self.answer = b"OK"
+        """What it says; None: nothing, for ever."""
+        self.asked = []
+        self.client = 0
+        """Process number of the last client."""
+        self.sockets = [socket.socket(socket.AF_UNIX)]
+        self.sockets[0].bind(str(path))
+        path.chmod(0o777)
+        self.sockets[0].listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                sock = self.sockets[0].accept()[0]
+                self.sockets.append(sock)
+                self.client = struct.unpack("3i", sock.getsockopt(
+                    socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+                file = sock.makefile("rb")
+                self.asked.append([file.read(struct.unpack("!H", file.read(2))[0]).decode()
+                                   for _ in range(4)])
+                if self.answer:
+                    sock.sendall(struct.pack("!H", len(self.answer)) + self.answer)
+
+    def close(self):
+        for sock in self.sockets:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
+
+
+def plain(mta, user="alice", password="secret", **kw):
+    """The reply to one login."""
+    with mta.smtp(**kw) as c:
+        c.ehlo()
+        return str(c.auth_plain(user, password, expect=None))
+
+
+def test_hanging_saslauthd(make_mta):
+    """A library that does not come back: 454 for this client soon, the log says who does not
+    answer, and its worker does not stay."""
+    mta = cyrus(make_mta, main={"ipc_timeout": "5s"})
+    server = Saslauthd(mta.config / "sasl/mux")
+    try:
+        sasl_conf(mta, "pwcheck_method: saslauthd\nmech_list: PLAIN LOGIN\n"
+                       f"saslauthd_path: {mta.config}/sasl/mux\n")
+        mta.start()
+        assert plain(mta).startswith("235 ")
+        assert server.asked == [["alice", "secret", "smtp", REALM]]
+        server.answer = None
+        assert plain(mta, timeout=30).startswith("454 4.7.0 ")
+        mta.wait_log(r"smtpd\[\d+\]: warning: \S+\[127\.0\.0\.1\]: SASL PLAIN authentication "
+                     r"failed: .*does not answer")
+        poll(lambda: server.client not in workers(mta), 30, "end of the worker")
+        server.answer = b"NO"
+        assert plain(mta).startswith("535 5.7.8 ")
+        # It ended of itself: no crash, no new generation.
+        assert not mta.grep_log("cyrusauth.*(signal|watchdog)")
+    finally:
+        server.close()
+        mta.destroy()
+
+
+@pytest.fixture
+def group():
+    """Function that makes the cyrusauth user a member of a group, in the private /etc."""
+    path = Path("/etc/group")
+    old = path.read_text()
+
+    def join(name):
+        path.write_text(re.sub(rf"^({name}:[^:]*:\d+:)(.*)$", r"\1postern-auth", old, flags=re.M))
+
+    if not re.search("^sasl:", old, re.M):
+        old += "sasl:x:5099:\n"
+    path.write_text(re.sub(r"^(sasl:[^:]*:\d+:).*$", r"\1", old, flags=re.M))
+    yield join
+    path.write_text(old)
+
+
+@pytest.mark.parametrize("method", ["saslauthd", "auxprop"])
+def test_group(make_mta, group, method):
+    """What the group sasl alone may reach, as Debian has it: saslauthd's directory, or sasldb2."""
+    mta = cyrus(make_mta)
+    server = None
+    try:
+        if method == "auxprop":
+            database = sasldb(mta, [("alice", REALM, "secret")], ["PLAIN"])
+            shutil.chown(database, "root", "sasl")
+            database.chmod(0o640)
+        else:
+            place = mta.config / "run"
+            place.mkdir()
+            place.chmod(0o710)
+            shutil.chown(place, "root", "sasl")
+            server = Saslauthd(place / "mux")
+            sasl_conf(mta, "pwcheck_method: saslauthd\nmech_list: PLAIN\n"
+                           f"saslauthd_path: {place}/mux\n")
+        mta.start()
+        assert not plain(mta).startswith("235 ")
+        group("sasl")
+        mta.stop()
+        mta.start()
+        assert plain(mta).startswith("235 ")
+    finally:
+        if server:
+            server.close()
+        mta.destroy()
+
+
+def test_broken_configuration(make_mta):
+    """A library that cannot start: one line says what to do, clients are told to come again."""
+    mta = cyrus(make_mta)
+    sasl_conf(mta, "no parameter\n")
+    mta.start()
+    for _ in range(3):
+        with mta.smtp() as c:
+            assert "AUTH" not in c.ehlo()
+            assert str(c.auth_plain("alice", "secret", expect=None)).startswith("454 4.7.0 ")
+    mta.wait_log(r"cyrusauth\[\d+\]: warning: SASL: cannot start the Cyrus library: .*postern\.conf in "
+                 r'.*/sasl.*"postern reload"')
+    assert len(mta.grep_log("cannot start the Cyrus library")) == 1
+    assert not mta.grep_log("fatal|cyrusauth.*(signal|exit)")
+    sasldb(mta, [("alice", REALM, "secret")])
+    mta.control("reload").ok()
+    poll(lambda: plain(mta).startswith("235 "), 10, "a login")
+    mta.destroy()
+
+
+def test_not_built(make_mta):
+    """Without the program, as where libsasl2 was not there: the start says what to do, mail goes on,
+    and nobody is told that his password is wrong."""
+    mta = cyrus(make_mta, must_be_built=False)
+    programs = mta.dir / "programs"
+    shutil.copytree(PROGRAMS, programs)
+    (programs / "cyrusauth").unlink(missing_ok=True)
+    mta.main["daemon_directory"] = str(programs)
+    mta.write_main()
+    mta.start()
+    mta.wait_log("warning: smtpd_sasl_type = cyrus: there is no .*/cyrusauth, .*libsasl2.*"
+                 "dovecot or passwd")
+    with mta.smtp() as c:
+        assert "AUTH" not in c.ehlo()
+        assert str(c.auth_plain("alice", "secret", expect=None)).startswith("454 4.7.0 ")
+        c.transaction("a@client.test", "bob@example.test", "Subject: x\n\n")
+    mta.wait_maildir("bob")
+    assert len(mta.grep_log("smtpd_sasl_type = cyrus")) == 1
+    assert not mta.grep_log("fatal:")
+    mta.destroy()
+
+
+@pytest.mark.parametrize("main, service, is_there", [
+    ({"smtpd_sasl_type": "passwd"}, "", False),
+    ({"smtpd_sasl_auth_enable": "no"}, "", False),
+    ({"smtpd_sasl_type": "passwd"}, "-o smtpd_sasl_type=cyrus", True),
+    ({"smtpd_sasl_auth_enable": "no"}, "-o smtpd_sasl_auth_enable=yes", True),
+])
+def test_only_where_asked(make_mta, main, service, is_there):
+    """The service runs where some smtpd asks it."""
+    mta = cyrus(make_mta, main=main, services=[f"LISTEN1 inet n - n - - smtpd {service}"])
+    sasldb(mta, [("alice", REALM, "secret")])
+    mta.start()
+    master = int((mta.queue / "pid/master.pid").read_text())
+    poll(lambda: master in processes("smtpd").values(), 10, "smtpd")
+    if is_there:
+        assert plain(mta, listen=1).startswith("235 ")
+    assert (master in processes("cyrusauth").values()) == is_there
+    mta.destroy()
+
+
 def test_saslauthd(make_mta):
     """Passwords that saslauthd knows; when it has gone nobody is told that his is wrong."""
-    mta = make_mta(start=False, main={
-        "smtpd_sasl_auth_enable": "yes", "smtpd_sasl_type": "cyrus", "smtpd_sasl_path": "auth",
-        "cyrus_sasl_config_path": "$config_directory/sasl", "smtpd_sasl_local_domain": REALM})
+    mta = cyrus(make_mta)
     sasl = mta.config / "sasl"
-    sasl.mkdir(mode=0o755)
-    (sasl / "auth.conf").write_text(
-        f"pwcheck_method: saslauthd\nsaslauthd_path: {sasl}/mux\nmech_list: PLAIN LOGIN\n")
+    sasl_conf(mta, f"pwcheck_method: saslauthd\nsaslauthd_path: {sasl}/mux\nmech_list: PLAIN LOGIN\n")
     subprocess.run(["saslpasswd2", "-p", "-c", "-u", REALM, "carol"], input=b"secret", check=True)
     server = subprocess.Popen(["saslauthd", "-d", "-a", "sasldb", "-n", "1", "-m", sasl],
                               stderr=subprocess.DEVNULL, start_new_session=True)

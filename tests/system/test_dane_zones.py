@@ -95,7 +95,9 @@ def web(zones, certs):
 @pytest.fixture(scope="module")
 def mta(make_mta, zones, web, ca):
     zones.start()
-    Path("/etc/resolv.conf").write_text(f"nameserver {RESOLVER}\noptions timeout:2 attempts:2\n")
+    path = Path("/etc/resolv.conf")
+    old = path.read_text()
+    path.write_text(f"nameserver {RESOLVER}\noptions timeout:2 attempts:2\n")
     yield make_mta(main={
         **RETRY,
         "compatibility_level": "3.11",
@@ -104,6 +106,7 @@ def mta(make_mta, zones, web, ca):
         "smtp_tls_CAfile": str(ca.cert),
         "smtp_tls_loglevel": "1",
     })
+    path.write_text(old)
     zones.stop()
 
 

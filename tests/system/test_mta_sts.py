@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import ssl
+import time
 
 import pytest
 from mta import TMP, poll
@@ -18,7 +19,7 @@ A, B = "198.51.100.1", "198.51.100.2"
 GOOD = ("enforce", "testing", "nothing", "second", "mxnot", "wild", "one", "explicit", "expire",
         "change", "change2", "vanish", "restart", "keep", "dane", "half", "lame", "damaged", "record1",
         "record2", "type", "xn--bcher-kva", "none", "refresh", "site", "unusable",
-        "table", "herd")
+        "table", "herd", "again")
 """Domains whose web server is in order."""
 
 SYNTAX = {
@@ -305,6 +306,48 @@ def test_bad_web_server(mta, dns, web, make_sink, name, reason):
     sent_plain(mta, make_sink, domain)
     assert web.hits(f"mta-sts.{domain}") == hits
     assert not mta.grep_log("cannot fetch")
+
+
+def failed_ago(mta, domain, seconds):
+    """Makes the last failure that long ago, in the file that policyfetch keeps: eight bytes, behind all
+    other times."""
+    path, now = cached(mta, domain), int(time.time())
+    data = path.read_bytes()
+    at = next(i for i in range(len(data) - 8, -1, -1)
+              if now - 7200 < int.from_bytes(data[i:i + 8], "little") <= now)
+    path.write_bytes(data[:at] + (now - seconds).to_bytes(8, "little") + data[at + 8:])
+
+
+def test_back_off(mta, dns, web, make_sink):
+    """Who fails again is asked again later, twice as late each time, until it succeeds."""
+    def is_asked(seconds=None):
+        if seconds:
+            failed_ago(mta, "again.test", seconds)
+        mta.set_mark()
+        sent_plain(mta, make_sink, "again.test")
+        # In the log before the delivery is.
+        return bool(mta.grep_log(r"cannot fetch the MTA-STS policy of again\.test"))
+
+    web.policy("again.test", None)
+    assert is_asked()
+    assert web.hits("mta-sts.again.test") >= 1
+    for minutes in (5, 10, 20, 40, 60, 60):
+        assert not is_asked(minutes * 60 - 30)
+        assert is_asked(minutes * 60 + 1)
+    # A new id has nothing to do with it; nor has what fails after a success.
+    web.policy("again.test", STS.replace("86400", "1"))
+    dns.remove("_mta-sts.again.test")
+    record(dns, "again.test", "2")
+    with mta.settings(mail_name="Test back-off"):
+        refused_plain(mta, make_sink, "again.test")
+    web.policy("again.test", None)
+    mta.set_mark()
+    sink = make_sink(A)
+    poll(lambda: mta.flush() or mta.grep_log(r"cannot fetch the MTA-STS policy of again\.test"), 30)
+    mta.wait_empty_queue(30)
+    sink.close()
+    assert not is_asked(270)
+    assert is_asked(301)
 
 
 def test_wrong_type(mta, make_sink):

@@ -68,6 +68,23 @@ static void test_files(void)
 	CHECK(unlinkat(directory, "d.test", 0) == 0);
 }
 
+static void test_next_try(void)
+{
+	static const struct {
+		uint32_t failures;
+		int64_t minutes;
+	} cases[] = { { 0, 5 },  { 1, 5 },  { 2, 10 }, { 3, 20 },
+		      { 4, 40 }, { 5, 60 }, { 6, 60 }, { UINT32_MAX, 60 } };
+	struct msg_sts_entry entry = { .failed_s = 1000 };
+
+	CHECK_INT(sts_cache_next_try(&entry), 0);
+	entry.failed_id = SPAN("1");
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		entry.failures = cases[i].failures;
+		CHECK_INT(sts_cache_next_try(&entry), 1000 + cases[i].minutes * 60);
+	}
+}
+
 static void make_file(const char *name, int64_t until_s)
 {
 	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = until_s } };
@@ -132,6 +149,7 @@ int main(void)
 	sts_cache_open();
 	sts_cache_start();
 	TEST(files);
+	TEST(next_try);
 	TEST(locks);
 	TEST(bound);
 	if (asprintf(&command, "rm -rf %s", path) < 0 || system(command) != 0)
