@@ -132,6 +132,11 @@ const char *config_value(const struct config *config, const struct master_servic
 	return buf_steal(&value);
 }
 
+bool config_is_on(const struct config *config, const struct master_service *service, const char *name)
+{
+	return span_is_nocase(span_of(config_value(config, service, name)), "yes");
+}
+
 void config_expand(const struct config *config, const struct master_service *service, struct span name,
 		   struct buf *out)
 {
@@ -182,7 +187,7 @@ static bool uses_cyrus(const struct config *config)
 		const struct master_service *service = config->services.services[i];
 
 		if (!service->is_replaced && strcmp(service->command, "smtpd") == 0 &&
-		    strcmp(config_value(config, service, "smtpd_sasl_auth_enable"), "yes") == 0 &&
+		    config_is_on(config, service, "smtpd_sasl_auth_enable") &&
 		    strcmp(config_value(config, service, "smtpd_sasl_type"), "cyrus") == 0)
 			return true;
 	}

@@ -41,6 +41,9 @@ struct conf_scope config_scope(const struct config *config, const struct master_
 const char *config_value(const struct config *config, const struct master_service *service,
 			 const char *name);
 
+/* Whether a parameter that is yes or no is yes. */
+bool config_is_on(const struct config *config, const struct master_service *service, const char *name);
+
 /* The value of a parameter, or of a name that the administrator made up; *out is empty when it has none. */
 void config_expand(const struct config *config, const struct master_service *service, struct span name,
 		   struct buf *out);

@@ -61,9 +61,9 @@ static bool has_tls(const struct config *config, const struct master_service *se
 
 	return (*level != '\0' && strcmp(level, "none") != 0) ||
 	       (*level == '\0' &&
-		(strcmp(config_value(config, service, "smtpd_use_tls"), "yes") == 0 ||
-		 strcmp(config_value(config, service, "smtpd_enforce_tls"), "yes") == 0)) ||
-	       strcmp(config_value(config, service, "smtpd_tls_wrappermode"), "yes") == 0;
+		(config_is_on(config, service, "smtpd_use_tls") ||
+		 config_is_on(config, service, "smtpd_enforce_tls"))) ||
+	       config_is_on(config, service, "smtpd_tls_wrappermode");
 }
 
 void tls_names_add(const struct config *config, struct conf_snapshot *snapshot)

@@ -138,6 +138,12 @@ MUST_USE bool service_wait(int fd, struct clock_mono deadline);
 void service_busy(void);
 void service_idle(void);
 
+/*
+ * WORKERS: around calls of a library that knows no time limit: in so many seconds this worker ends,
+ * without a word; 0 lifts that. The watchdog has a rest meanwhile.
+ */
+void service_limit(int limit_s);
+
 /* WORKERS: whether more than 80% of maxproc are busy: postconf(5) stress. */
 bool service_is_stressed(void);
 

@@ -67,7 +67,7 @@ static struct {
 	struct slot *slot;
 	bool must_end;
 	struct clock_mono rearm; /* the watchdog, when it is put off again; long ago: it is not set */
-	volatile sig_atomic_t is_idle;
+	volatile sig_atomic_t is_idle, has_limit;
 } worker;
 
 static void watch_listeners(void);
@@ -89,6 +89,8 @@ bool service_is_draining(void)
  */
 static void on_watchdog(int number)
 {
+	if (worker.has_limit)
+		_exit(0);
 	if (!worker.is_idle) {
 		(void)signal(number, SIG_DFL);
 		(void)raise(number);
@@ -109,6 +111,15 @@ void service_busy(void)
 void service_idle(void)
 {
 	worker.is_idle = true;
+}
+
+void service_limit(int limit_s)
+{
+	worker.has_limit = limit_s > 0;
+	(void)alarm((unsigned)limit_s);
+	worker.rearm = (struct clock_mono){ 0 };
+	if (limit_s == 0)
+		service_busy();
 }
 
 bool service_wait(int fd, struct clock_mono deadline)

@@ -12,11 +12,9 @@
 
 #include <sasl/sasl.h>
 #include <sasl/saslplug.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -103,32 +101,18 @@ static void prepare(void)
 
 /* ---- a time limit for the library ---- */
 
-static void on_late(int number)
-{
-	(void)number;
-	_exit(0);
-}
-
 /*
  * Around each call that may ask others. smtpd waits as long as service_first_answer() says, and tells
  * the client and the log; the worker ends a moment later.
  */
 static void begin_call(void)
 {
-	struct sigaction action = { .sa_handler = on_late };
-
-	service_idle();
-	(void)sigaction(SIGALRM, &action, NULL);
-	(void)alarm((unsigned)clock_poll_ms(service_first_answer()) / 1000 + GRACE_S);
+	service_limit(clock_poll_ms(service_first_answer()) / 1000 + GRACE_S);
 }
 
 static void end_call(void)
 {
-	struct sigaction action = { .sa_handler = SIG_DFL };
-
-	(void)alarm(0);
-	(void)sigaction(SIGALRM, &action, NULL);
-	service_busy();
+	service_limit(0);
 }
 
 /* ---- the mechanisms ---- */

@@ -27,7 +27,7 @@ def cyrus(make_mta, main=None, must_be_built=True, **kw):
     if must_be_built and not (PROGRAMS / "cyrusauth").exists():
         pytest.skip("built without the Cyrus SASL library")
     instance = make_mta(start=False, main={
-        "smtpd_sasl_auth_enable": "yes",
+        "smtpd_sasl_auth_enable": "Yes",
         "smtpd_sasl_type": "cyrus",
         "smtpd_sasl_path": "postern",
         "cyrus_sasl_config_path": "$config_directory/sasl",
