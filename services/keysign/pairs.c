@@ -84,6 +84,18 @@ static struct tls_chains *read_files(struct pair_source *source, struct buf *ret
 	return chains;
 }
 
+/* Any of them may be the one that is wrong. */
+static void complain_of_all(const struct pair_source *source, struct span error)
+{
+	struct buf files = BUF_INIT(LOG_LINE_MAX);
+
+	for (size_t i = 0; i < source->file_count; i++)
+		(void)buf_printf(&files, "%s%s", i > 0 ? ", " : "", opener_path(source->files[i]));
+	log_warn("cannot load the key and certificate from file %s: %s", buf_str(&files),
+		 log_clean(error));
+	buf_done(&files);
+}
+
 static void complain(struct pair_source *source, struct buf *error)
 {
 	if (span_eq(buf_span(&source->problem), buf_span(error)))
@@ -93,8 +105,7 @@ static void complain(struct pair_source *source, struct buf *error)
 		log_warn("%s: %s: keeping the certificate that was there before", title(source),
 			 log_clean(buf_span(error)));
 	else
-		log_warn("cannot load the key and certificate from file %s: %s", title(source),
-			 log_clean(buf_span(error)));
+		complain_of_all(source, buf_span(error));
 }
 
 static void serve(struct pair_source *source, struct tls_chains *chains)

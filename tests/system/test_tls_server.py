@@ -204,6 +204,25 @@ def shown(mta):
         return der
 
 
+@pytest.mark.parametrize("key, problem", [
+    ("other", "the private key does not fit the certificate"), ("garbage", "no private key"),
+    ("missing", "No such file or directory")])
+@pytest.mark.parametrize("level", ["may", "encrypt"])
+def test_broken_pair(make_mta, ca, level, key, problem):
+    """A pair that cannot be used: the log names both files; mail goes in clear text where the level lets
+    it, and waits else."""
+    own, other = ca.issue("mail.example.test"), ca.issue("mail.example.test")
+    mta = make_mta(main={"smtpd_tls_security_level": level, "smtpd_tls_cert_file": str(own.cert),
+                         "smtpd_tls_key_file": f"$config_directory/{key}.pem"},
+                   files={"other.pem": other.key.read_bytes(), "garbage.pem": "hello\n"})
+    mta.wait_log(rf"keysign\[\d+\]: warning: cannot load .*{key}\.pem, {own.cert}: .*{problem}")
+    with mta.smtp() as c:
+        assert ("STARTTLS" in c.ehlo()) == (level == "encrypt")
+        assert str(c.cmd("STARTTLS")).startswith("454 4.7.0 ")
+        c.mail("a@client.test", expect=250 if level == "may" else r"530 5\.7\.0 ")
+    mta.destroy()
+
+
 def test_renewal(renewing, ca):
     """A renewed pair is served to the next session, by workers that run already and without
     reload."""
