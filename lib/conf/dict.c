@@ -101,6 +101,8 @@ const char *conf_assignment_parse(struct span text, struct span *ret_name, struc
 	name = span_trim(name);
 	if (name.n == 0)
 		return "missing attribute name";
+	if (name.n > CONF_NAME_MAX)
+		return "attribute name of more than 1000 bytes";
 	for (size_t i = 0; i < name.n; i++)
 		if (ascii_is_blank(name.p[i]))
 			return "whitespace in attribute name";

@@ -63,6 +63,8 @@ void conf_dict_set(struct conf_dict *dict, struct span name, struct span value, 
 /* The setting that counts, or NULL. */
 const struct conf_setting *conf_dict_get(const struct conf_dict *dict, struct span name);
 
+enum { CONF_NAME_MAX = 1000 }; /* bytes; a snapshot has room for 65,535 */
+
 /*
  * Parses "name = value": blanks around both are dropped. NULL when it is good; otherwise what is
  * wrong, in words.

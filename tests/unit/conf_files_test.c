@@ -58,6 +58,23 @@ static void test_unused(void)
 	master_cf_done(&services);
 }
 
+/* The snapshot has two bytes for the length of a name. */
+static void test_long_names(void)
+{
+	static const size_t sizes[] = { CONF_NAME_MAX, CONF_NAME_MAX + 1, 70000 };
+	struct span name, value;
+
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		struct buf text = BUF_INIT(100000);
+
+		for (size_t n = 0; n < sizes[i]; n++)
+			buf_char(&text, 'a');
+		buf_add(&text, SPAN(" = x"));
+		CHECK((conf_assignment_parse(buf_span(&text), &name, &value) == NULL) == (i == 0));
+		buf_done(&text);
+	}
+}
+
 static void test_templates(void)
 {
 	struct conf_dict main = { 0 };
@@ -129,6 +146,7 @@ static void test_json(void)
 int main(void)
 {
 	TEST(unused);
+	TEST(long_names);
 	TEST(templates);
 	TEST(edit);
 	TEST(json);
