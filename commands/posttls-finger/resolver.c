@@ -5,18 +5,10 @@
  * trusted as dns(8) trusts them.
  */
 
-#include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "base/event.h"
-#include "base/log.h"
 #include "commands/posttls-finger/finger.h"
 #include "net/dns.h"
 #include "services/dns/dns.h"
-
-enum { FILE_BYTES_MAX = 4 * 1024 * 1024 };
 
 /* The answer of the last question: its texts are in use until the next. */
 static struct answer *last;
@@ -53,31 +45,10 @@ static bool answer_question(const struct msg_dns_query *query, struct clock_mono
 	return true;
 }
 
-/* The whole file into `out`; one that is not there is empty. */
-static void read_file(const char *path, struct buf *out)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 || !buf_read(out, fd))
-		if (errno != ENOENT)
-			log_warn("%s: %s", path, strerror(errno));
-	if (fd >= 0)
-		(void)close(fd);
-}
-
 bool resolver_open(void)
 {
-	struct buf text = BUF_INIT(FILE_BYTES_MAX);
-	struct resolv_conf servers;
-
 	event_open();
-	read_file("/etc/resolv.conf", &text);
-	resolv_conf_parse(buf_span(&text), &servers);
-	carrier_prepare(&servers);
-	buf_reset(&text);
-	read_file("/etc/hosts", &text);
-	hosts_parse(buf_span(&text), &hosts);
-	buf_done(&text);
+	files_read();
 	dns_answer_with(answer_question);
 	return carrier_is_trusted();
 }

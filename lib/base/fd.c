@@ -13,6 +13,8 @@ bool fd_write_all(int fd, struct span bytes)
 
 		if (done < 0 && errno == EINTR)
 			continue;
+		if (done == 0)
+			errno = ENOSPC;
 		if (done <= 0)
 			return false;
 		bytes = span_from(bytes, (size_t)done);

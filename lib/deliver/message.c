@@ -8,7 +8,8 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "base/fd.h"
 
 enum { OUTPUT_BYTES = 64 * 1024, OUTPUT_MAX = 16 * 1024 * 1024, HEAD_MAX = 16 * 1024 * 1024 };
 
@@ -215,18 +216,5 @@ enum message_status message_copy(int fd, const struct message_format *format,
 
 bool message_to_fd(void *context, struct span bytes)
 {
-	int fd = *(int *)context;
-
-	while (bytes.n > 0) {
-		ssize_t done = write(fd, bytes.p, bytes.n);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done == 0)
-			errno = ENOSPC;
-		if (done <= 0)
-			return false;
-		bytes = span_from(bytes, (size_t)done);
-	}
-	return true;
+	return fd_write_all(*(int *)context, bytes);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/crc32c.h"
+#include "base/fd.h"
 #include "queue/header.h"
 
 #define MAGIC "MAILDROP"
@@ -29,19 +30,8 @@ enum {
 
 static void write_pending(struct maildrop_writer *writer)
 {
-	size_t done = 0;
-
-	while (writer->error == 0 && done < writer->out.length) {
-		ssize_t size =
-			write(writer->fd, writer->out.data + done, writer->out.length - done);
-
-		if (size < 0 && errno == EINTR)
-			continue;
-		if (size <= 0)
-			writer->error = size < 0 ? errno : ENOSPC;
-		else
-			done += (size_t)size;
-	}
+	if (writer->error == 0 && !fd_write_all(writer->fd, buf_span(&writer->out)))
+		writer->error = errno;
 	buf_reset(&writer->out);
 }
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/crc32c.h"
+#include "base/fd.h"
 #include "base/utf8.h"
 #include "queue/envelope.h"
 #include "queue/header.h"
@@ -70,19 +71,8 @@ bool queue_write_open(struct queue_writer *writer, int dir_fd, const char *name)
 
 static void write_pending(struct queue_writer *writer)
 {
-	size_t done = 0;
-
-	while (writer->error == 0 && done < writer->pending.length) {
-		ssize_t size = write(writer->fd, writer->pending.data + done,
-				     writer->pending.length - done);
-
-		if (size < 0 && errno == EINTR)
-			continue;
-		if (size <= 0)
-			writer->error = size < 0 ? errno : ENOSPC;
-		else
-			done += (size_t)size;
-	}
+	if (writer->error == 0 && !fd_write_all(writer->fd, buf_span(&writer->pending)))
+		writer->error = errno;
 	buf_reset(&writer->pending);
 }
 

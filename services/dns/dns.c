@@ -12,36 +12,11 @@
 
 #include "dns.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/log.h"
 #include "proc/service.h"
-
-enum { FILE_BYTES_MAX = 4 * 1024 * 1024 };
-
-/* The whole file into `out`; a file that is not there is empty. */
-static void read_file(const char *path, struct buf *out)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0) {
-		if (errno != ENOENT)
-			log_warn("%s: %s", path, strerror(errno));
-		return;
-	}
-	if (!buf_read(out, fd)) {
-		if (errno == EFBIG)
-			log_warn("%s: only the first %zu bytes are used", path, buf_span(out).n);
-		else
-			log_warn("%s: %s", path, strerror(errno));
-	}
-	(void)close(fd);
-}
 
 /* The file, and what it points to when it is a link, as resolv.conf often is. */
 static void watch_file(const char *path)
@@ -56,18 +31,9 @@ static void watch_file(const char *path)
 
 static void prepare(void)
 {
-	struct buf text = BUF_INIT(FILE_BYTES_MAX);
-	struct resolv_conf servers;
-
 	watch_file("/etc/resolv.conf");
 	watch_file("/etc/hosts");
-	read_file("/etc/resolv.conf", &text);
-	resolv_conf_parse(buf_span(&text), &servers);
-	carrier_prepare(&servers);
-	buf_reset(&text);
-	read_file("/etc/hosts", &text);
-	hosts_parse(buf_span(&text), &hosts);
-	buf_done(&text);
+	files_read();
 }
 
 int main(int argc, char **argv)

@@ -5,7 +5,8 @@
 /*
  * The parts of the dns service:
  *
- *     dns.c        the program: files that it reads as root, its jail
+ *     dns.c        the program, its jail
+ *     files.c      resolv.conf and hosts, read as root
  *     clients.c    connections of smtpd and smtp: questions in, answers out in the same order
  *     questions.c  what is being asked; several clients may wait for one question
  *     cache.c      answers by name and type, until their time to live is over
@@ -39,6 +40,11 @@ void answer_drop(struct answer *answer); /* NULL is fine */
 /* `key` is made by question_key(). NULL when there is none that still holds; else shared. */
 struct answer *cache_get(struct span key);
 void cache_put(struct span key, struct answer *answer);
+
+/* ---- files.c ---- */
+
+/* Reads both files for the carrier and for `hosts`. One that is not there is empty; complaints are logged. */
+void files_read(void);
 
 /* ---- local.c ---- */
 
