@@ -123,6 +123,7 @@ $(foreach p,$(DAEMONS) $(COMMANDS),$(eval $(call program_rule,$(p))))
 extra_cleanup_test := $(filter-out cleanup/cleanup.c,$(wildcard cleanup/*.c))
 extra_cleanup_fuzz := $(extra_cleanup_test)
 extra_log_record_fuzz := services/postlogd/record.c
+extra_policy_answer_fuzz := smtpd/policy_answer.c
 extra_https_test := services/policyfetch/https.c
 extra_tlsrpt_fuzz := services/tlsrpt/sums.c
 extra_tlsrpt_record_fuzz := services/tlsrpt/record.c
