@@ -128,7 +128,8 @@ extra_https_test := services/policyfetch/https.c
 extra_tlsrpt_fuzz := services/tlsrpt/sums.c
 extra_tlsrpt_record_fuzz := services/tlsrpt/record.c
 extra_tlsrpt_test := services/tlsrpt/sums.c services/tlsrpt/record.c
-extra_sts_cache_test := services/policyfetch/sts_cache.c services/policyfetch/locks.c
+extra_sts_cache_test := $(addprefix services/policyfetch/,sts_cache.c sts_entry.c locks.c)
+extra_sts_entry_fuzz := services/policyfetch/sts_entry.c
 extra_smtp_test := $(filter-out smtp/smtp.c,$(wildcard smtp/*.c))
 
 .SECONDEXPANSION:
