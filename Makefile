@@ -125,6 +125,7 @@ extra_cleanup_fuzz := $(extra_cleanup_test)
 extra_log_record_fuzz := services/postlogd/record.c
 extra_policy_answer_fuzz := smtpd/policy_answer.c
 extra_https_test := services/policyfetch/https.c
+extra_verify_record_fuzz := services/verify/record.c
 extra_tlsrpt_fuzz := services/tlsrpt/sums.c
 extra_tlsrpt_record_fuzz := services/tlsrpt/record.c
 extra_tlsrpt_test := services/tlsrpt/sums.c services/tlsrpt/record.c
