@@ -123,6 +123,8 @@ $(foreach p,$(DAEMONS) $(COMMANDS),$(eval $(call program_rule,$(p))))
 extra_cleanup_test := $(filter-out cleanup/cleanup.c,$(wildcard cleanup/*.c))
 extra_cleanup_fuzz := $(extra_cleanup_test)
 extra_log_record_fuzz := services/postlogd/record.c
+extra_net_list_fuzz := smtpd/front/net_list.c
+extra_net_list_test := smtpd/front/net_list.c
 extra_policy_answer_fuzz := smtpd/policy_answer.c
 extra_https_test := services/policyfetch/https.c
 extra_verify_record_fuzz := services/verify/record.c
