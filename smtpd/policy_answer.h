@@ -25,10 +25,11 @@ struct policy_answer {
 	int lines;
 };
 
+/* Malformed is a line that is none, an end before an action, or no end in POLICY_ANSWER_LINES_MAX. */
 enum policy_step {
-	POLICY_MORE,      /* it goes on */
-	POLICY_DONE,      /* that was the end; the action is what the server wants */
-	POLICY_MALFORMED, /* a line that is none, an end before an action, or POLICY_ANSWER_LINES_MAX without an end */
+	POLICY_MORE, /* it goes on */
+	POLICY_DONE, /* that was the end; the action is what the server wants */
+	POLICY_MALFORMED,
 };
 
 /* Takes the next line, which has no line end. Behind POLICY_DONE and POLICY_MALFORMED there is none. */
