@@ -123,10 +123,16 @@ $(foreach p,$(DAEMONS) $(COMMANDS),$(eval $(call program_rule,$(p))))
 extra_cleanup_test := $(filter-out cleanup/cleanup.c,$(wildcard cleanup/*.c))
 extra_cleanup_fuzz := $(extra_cleanup_test)
 extra_log_record_fuzz := services/postlogd/record.c
+extra_net_list_fuzz := smtpd/front/net_list.c
+extra_net_list_test := smtpd/front/net_list.c
+extra_policy_answer_fuzz := smtpd/policy_answer.c
 extra_https_test := services/policyfetch/https.c
+extra_verify_record_fuzz := services/verify/record.c
 extra_tlsrpt_fuzz := services/tlsrpt/sums.c
-extra_tlsrpt_test := services/tlsrpt/sums.c
-extra_sts_cache_test := services/policyfetch/sts_cache.c services/policyfetch/locks.c
+extra_tlsrpt_record_fuzz := services/tlsrpt/record.c
+extra_tlsrpt_test := services/tlsrpt/sums.c services/tlsrpt/record.c
+extra_sts_cache_test := $(addprefix services/policyfetch/,sts_cache.c sts_entry.c locks.c)
+extra_sts_entry_fuzz := services/policyfetch/sts_entry.c
 extra_smtp_test := $(filter-out smtp/smtp.c,$(wildcard smtp/*.c))
 
 .SECONDEXPANSION:

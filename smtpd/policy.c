@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The client side of the policy protocol; see policy.h. Connections come from the connect
- * service and are kept by the worker from session to session. What a policy server says is as
- * trusted as the value of an access table.
+ * service and are kept by the worker from session to session. What a policy server says is read by
+ * policy_answer.c.
  */
 
 #include "smtpd/policy.h"
@@ -18,9 +18,10 @@
 #include "net/endpoint.h"
 #include "net/endpoint_connect.h"
 #include "smtpd/auth.h"
+#include "smtpd/policy_answer.h"
 #include "tls/tls.h"
 
-enum { REQUEST_BYTES = 16 * 1024, ANSWER_LINE_BYTES = 4096, ANSWER_LINES = 100 };
+enum { REQUEST_BYTES = 16 * 1024 };
 
 struct policy_server {
 	struct policy_server *next;
@@ -271,12 +272,13 @@ static bool open_stream(struct policy_server *server, struct buf *problem)
 /* Lines up to an empty one; the value of "action" is kept. */
 static bool read_answer(struct policy_server *server, struct buf *action, struct buf *problem)
 {
-	struct span line, name, value;
-	bool has_action = false;
+	struct policy_answer answer = { .action = action };
+	enum policy_step step = POLICY_MORE;
+	struct span line;
 
-	for (int i = 0; i < ANSWER_LINES; i++) {
+	while (step == POLICY_MORE) {
 		enum io_status status =
-			stream_line(&server->stream, ANSWER_LINE_BYTES, &line, NULL);
+			stream_line(&server->stream, POLICY_ANSWER_LINE_MAX, &line, NULL);
 
 		if (status != IO_OK) {
 			(void)buf_text(problem, status == IO_TIMEOUT ? "Connection timed out"
@@ -284,15 +286,11 @@ static bool read_answer(struct policy_server *server, struct buf *action, struct
 								     : "Connection lost");
 			return false;
 		}
-		if (line.n == 0 && has_action)
-			return true;
-		if (!span_cut(line, '=', &name, &value))
-			break;
-		if (span_is(name, "action"))
-			has_action = buf_set(action, span_trim(value));
+		step = policy_answer_line(&answer, line);
 	}
-	(void)buf_text(problem, "malformed answer");
-	return false;
+	if (step == POLICY_MALFORMED)
+		(void)buf_text(problem, "malformed answer");
+	return step == POLICY_DONE;
 }
 
 static bool exchange(struct policy_server *server, struct span request, struct buf *action,
@@ -333,7 +331,7 @@ static void ask(struct policy_server *server, struct span request, struct buf *a
 enum verdict check_policy_service(struct check *check, const struct restriction *restriction)
 {
 	struct policy_server *server = restriction->policy;
-	struct buf request = BUF_INIT(REQUEST_BYTES), action = BUF_INIT(ANSWER_LINE_BYTES);
+	struct buf request = BUF_INIT(REQUEST_BYTES), action = BUF_INIT(POLICY_ANSWER_LINE_MAX);
 	enum verdict verdict;
 
 	write_request(&request, check, server);

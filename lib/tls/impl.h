@@ -47,6 +47,9 @@ struct tls {
 	bool has_find_failed;
 };
 
+/* chains.c: one more pair, empty but for its chain; it stays where it is until the next one comes. */
+struct tls_pair *tls_chains_add_pair(struct tls_chains *chains);
+
 /* session.c: the session behind OpenSSL's. */
 struct tls *tls_of(const SSL *ssl);
 

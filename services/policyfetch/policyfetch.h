@@ -11,6 +11,7 @@
  *     sts.c           sts_query: the MTA-STS policy of a domain
  *     report.c        report_post: a TLS report to deliver
  *     sts_cache.c     where policies are kept
+ *     sts_entry.c     what is read back there
  *     oauth.c         token_query: an OAuth access token for a relay
  *     oauth_store.c   where tokens are kept
  *     locks.c         one worker at a time for a domain, or an account

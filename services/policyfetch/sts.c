@@ -121,7 +121,7 @@ static bool has_failed_lately(const struct work *work)
 {
 	return work->entry.failed_id.n > 0 && span_eq(work->entry.failed_id, work->id) &&
 	       work->now_s >= work->entry.failed_s &&
-	       work->now_s < sts_cache_next_try(&work->entry);
+	       work->now_s < sts_entry_next_try(&work->entry);
 }
 
 static bool must_fetch(const struct work *work)
@@ -150,7 +150,7 @@ static void keep(struct work *work)
 {
 	const struct msg_sts_entry *entry = &work->entry;
 	int64_t until_s = entry->text.n > 0 ? entry->fetched_s + max_age(entry) : 0;
-	int64_t next_s = sts_cache_next_try(entry);
+	int64_t next_s = sts_entry_next_try(entry);
 
 	/* A while longer than until the next try, which is to know how many there were. */
 	if (next_s > 0 && until_s < next_s + FORGET_S)

@@ -21,11 +21,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "mail/domain.h"
-#include "mail/sts.h"
 #include "proc/service.h"
 #include "services/policyfetch/locks.h"
 
-enum { KEEP_PERCENT = 90, RETRY_S = 5 * 60, RETRY_MAX_S = 60 * 60 };
+enum { KEEP_PERCENT = 90 };
 
 static struct {
 	int directory;
@@ -45,22 +44,11 @@ static const char *file_name(struct span domain, char *out, size_t size)
 	return out;
 }
 
-/* Whether this can have been written by sts_cache_put() for that domain. */
-static bool is_sound(const struct msg_sts_entry *entry, struct span domain)
-{
-	struct sts_policy policy;
-	const char *reason;
-
-	return span_eq(entry->domain, domain) && entry->fetched_s >= 0 && entry->failed_s >= 0 &&
-	       (entry->text.n == 0 || sts_policy_parse(entry->text, &policy, &reason));
-}
-
 bool sts_cache_get(struct span domain, struct buf *wire, struct msg_sts_entry *ret)
 {
 	char name[DOMAIN_NAME_MAX + 1];
 	int fd = openat(self.directory, file_name(domain, name, sizeof(name)),
 			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	struct span rest;
 	bool is_good;
 
 	buf_reset(wire);
@@ -68,23 +56,10 @@ bool sts_cache_get(struct span domain, struct buf *wire, struct msg_sts_entry *r
 		return false;
 	is_good = buf_read(wire, fd);
 	(void)close(fd);
-	rest = buf_span(wire);
-	is_good = is_good && msg_sts_entry_decode(&rest, ret) && rest.n == 0 &&
-		  is_sound(ret, domain);
+	is_good = is_good && sts_entry_read(buf_span(wire), domain, ret);
 	if (!is_good)
 		log_warn("the MTA-STS policy that was kept for %s is damaged", log_clean(domain));
 	return is_good;
-}
-
-int64_t sts_cache_next_try(const struct msg_sts_entry *entry)
-{
-	int64_t pause_s = RETRY_S;
-
-	if (entry->failed_id.n == 0)
-		return 0;
-	for (uint32_t i = 1; i < entry->failures && pause_s < RETRY_MAX_S; i++)
-		pause_s *= 2;
-	return entry->failed_s + (pause_s < RETRY_MAX_S ? pause_s : RETRY_MAX_S);
 }
 
 /* ---- how many ---- */

@@ -248,10 +248,10 @@ static enum deliver_result report_file(const char *name, struct buf *out)
 
 	if (store_read(name, &wire, &report.period, &sums)) {
 		report.sums = &sums;
-		lookup_name(report.period.domain, &question);
+		record_name(report.period.domain, &question);
 		switch (dns_lookup(buf_span(&question), DNS_TXT, 0, clock_in_ms(LOOKUP_MS), &dns)) {
 		case DNS_FOUND:
-			if (lookup_choose(dns.records, dns.count, &record))
+			if (record_choose(dns.records, dns.count, &record))
 				result = deliver_by_record(&report, record, out);
 			break;
 		case DNS_TEMPORARY: result = DELIVER_LATER; break;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Who wants reports: the TXT record of _smtp._tls.DOMAIN, asked of the dns service over a connection that
- * the event loop watches. It answers in the order of the questions. Runs in tlsrpt; what is in a
- * record is a stranger's text.
+ * the event loop watches. It answers in the order of the questions; record.c reads what it says. Runs in
+ * tlsrpt.
  */
 
 #include <stdlib.h>
@@ -11,7 +11,6 @@
 #include "base/event.h"
 #include "base/list.h"
 #include "base/mem.h"
-#include "mail/tlsrpt.h"
 #include "net/dns.h"
 #include "proc/service.h"
 #include "services/tlsrpt/tlsrpt.h"
@@ -29,28 +28,6 @@ static struct {
 	struct list questions; /* in the order in which they were asked */
 	size_t count;
 } self = { .channel = { .fd = -1, .passed_fd = -1 }, .questions = { &self.questions, &self.questions } };
-
-void lookup_name(struct span domain, struct buf *out)
-{
-	(void)buf_printf(out, "_smtp._tls.%.*s", SPAN_ARG(domain));
-}
-
-bool lookup_choose(const struct msg_dns_record *records, size_t count, struct span *ret_record)
-{
-	struct span uris, found = { NULL, 0 };
-	size_t counting = 0;
-
-	for (size_t i = 0; i < count; i++) {
-		if (records[i].type != DNS_TXT || !tlsrpt_record_counts(records[i].data))
-			continue;
-		counting++;
-		found = records[i].data;
-	}
-	if (counting != 1 || !tlsrpt_record_parse(found, &uris))
-		return false;
-	*ret_record = found;
-	return true;
-}
 
 /* The oldest question is answered. */
 static void settle(enum lookup_result result, struct span record)
@@ -74,20 +51,10 @@ static void hang_up(void)
 
 static void take_answer(const struct msg_dns_answer *answer)
 {
-	struct msg_dns_record records[DNS_RECORDS_MAX];
-	struct span rest = answer->records, record;
-	size_t count = 0;
+	struct span record = { NULL, 0 };
+	enum lookup_result result = record_of_answer(answer, &record);
 
-	while (rest.n > 0 && count < DNS_RECORDS_MAX &&
-	       msg_dns_record_decode(&rest, &records[count]))
-		count++;
-	/* 3: the name is not there. */
-	if (answer->rcode != 0 && answer->rcode != 3)
-		settle(LOOKUP_FAILED, SPAN(""));
-	else if (lookup_choose(records, count, &record))
-		settle(LOOKUP_WANTED, record);
-	else
-		settle(LOOKUP_UNWANTED, SPAN(""));
+	settle(result, record);
 }
 
 static void on_answer(struct event_fd *watch, unsigned events)
@@ -115,7 +82,7 @@ static bool send_question(struct span domain)
 	struct msg_dns_query query = { .type = DNS_TXT, .timeout_ms = TIMEOUT_MS };
 	bool is_sent;
 
-	lookup_name(domain, &name);
+	record_name(domain, &name);
 	query.name = buf_span(&name);
 	is_sent = name.length <= 255 &&
 		  IPC_SEND(&self.channel, dns_query, &query, -1, clock_in_ms(0)) == IPC_OK;

@@ -9,6 +9,7 @@
  *     tlsrpt.c        the program: connections, commands
  *     collect.c       what is known of each domain now: is a report wanted, and the sums
  *     lookup.c        the TXT record of _smtp._tls.DOMAIN, without waiting
+ *     record.c        which record of the answer that is
  *     sums.c          sums of one domain and period; their form in a file
  *     store.c         the files
  *     forward.c       with a collector of the site's own: datagrams for it, and no sums
@@ -24,6 +25,7 @@
 
 #include "ipc/channel.h"
 #include "ipc/tlsrpt.h"
+#include "services/tlsrpt/record.h"
 #include "services/tlsrpt/sums.h"
 
 /* ---- collect.c ---- */
@@ -43,21 +45,13 @@ void collect_end_periods(struct span only);
 /* Writes what is not in files yet. */
 void collect_save(void);
 
-/* From lookup.c: what became of a lookup. */
-enum lookup_result { LOOKUP_WANTED, LOOKUP_UNWANTED, LOOKUP_FAILED };
+/* From lookup.c: what became of a lookup. `record` is empty unless it is LOOKUP_WANTED. */
 void collect_looked_up(struct span domain, enum lookup_result result, struct span record);
 
 /* ---- lookup.c ---- */
 
 /* Asks whether the domain wants reports; collect_looked_up() hears it later. False: not now. */
 bool lookup_begin(struct span domain);
-
-/* "_smtp._tls.DOMAIN" */
-void lookup_name(struct span domain, struct buf *out);
-
-/* The one record among those that counts; false when there is not exactly one, or it is malformed. */
-MUST_USE bool lookup_choose(const struct msg_dns_record *records, size_t count,
-			    struct span *ret_record);
 
 /* ---- store.c ---- */
 

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Results of probes, by address: in address_verify_map as "STATE:PROBED:UPDATED:TEXT", times in
- * seconds since 1970, or in memory when there is no table. Reasons are remote text: they are kept
- * as one clean line.
+ * Results of probes, by address, in the form of record.h: in address_verify_map, or in memory when there
+ * is no table.
  */
 
 #include "services/verify/verify.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,34 +24,6 @@ static struct event_timer clean_timer;
 static int64_t now_s(void)
 {
 	return clock_wall_now().us / 1000000;
-}
-
-/* ---- text ---- */
-
-static bool parse_number(struct span *rest, uint64_t max, uint64_t *ret)
-{
-	struct span field;
-
-	return span_cut(*rest, ':', &field, rest) && span_u64(field, max, ret);
-}
-
-static bool parse(struct span text, struct record *ret)
-{
-	uint64_t state, probed, updated;
-
-	if (!parse_number(&text, VERIFY_BOUNCE, &state) ||
-	    !parse_number(&text, INT64_MAX, &probed) || !parse_number(&text, INT64_MAX, &updated))
-		return false;
-	ret->state = (enum verify_state)state;
-	ret->updated_s = (int64_t)updated;
-	(void)snprintf(ret->text, sizeof(ret->text), "%.*s", SPAN_ARG(text));
-	return true;
-}
-
-static char *format(const struct record *record)
-{
-	return mem_printf("%d:0:%lld:%s", (int)record->state, (long long)record->updated_s,
-			  record->text);
 }
 
 /* ---- age ---- */
@@ -89,10 +59,10 @@ bool cache_get(struct span address, struct record *ret)
 	if (table == NULL) {
 		const char *text = htab_get(&memory, address);
 
-		return text != NULL && parse(span_of(text), ret) && !is_expired(ret);
+		return text != NULL && record_parse(span_of(text), ret) && !is_expired(ret);
 	}
 	switch (table_lookup(table, NULL, address, &value)) {
-	case TABLE_FOUND: return parse(value, ret) && !is_expired(ret);
+	case TABLE_FOUND: return record_parse(value, ret) && !is_expired(ret);
 	case TABLE_ERROR: complain(); return false;
 	case TABLE_NOT_FOUND:
 	case TABLE_PENDING: return false;
@@ -102,7 +72,7 @@ bool cache_get(struct span address, struct record *ret)
 
 void cache_put(struct span address, const struct record *record)
 {
-	char *text = format(record);
+	char *text = record_format(record);
 
 	if (table == NULL) {
 		/* Starting over is as good as choosing: what is asked for again comes back. */
@@ -137,7 +107,7 @@ static bool clean_batch(void)
 
 	while (count < CLEAN_BATCH && table_next(table, is_first, &key, &value) == TABLE_FOUND) {
 		is_first = false;
-		if (!parse(value, &record) || is_expired(&record))
+		if (!record_parse(value, &record) || is_expired(&record))
 			old[count++] = mem_dup(key);
 	}
 	for (size_t i = 0; i < count; i++) {

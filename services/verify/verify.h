@@ -8,15 +8,7 @@
 #include "base/list.h"
 #include "ipc/channel.h"
 #include "ipc/verify.h"
-
-enum { RECORD_TEXT_BYTES = 1000 };
-
-/* What is known of an address. */
-struct record {
-	enum verify_state state; /* never VERIFY_PENDING */
-	int64_t updated_s;       /* when the outcome came, seconds since 1970 */
-	char text[RECORD_TEXT_BYTES];
-};
+#include "services/verify/record.h"
 
 /* ---- cache.c: address_verify_map, or memory ---- */
 

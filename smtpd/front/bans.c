@@ -68,7 +68,7 @@ static void connect_anvil(struct event_timer *timer)
 
 void bans_setup(void)
 {
-	self.exceptions = net_list_parse(conf->smtpd_auth_ban_exceptions);
+	self.exceptions = net_list_parse(span_of(conf->smtpd_auth_ban_exceptions));
 	ipc_attach(&self.anvil, -1);
 	connect_anvil(&self.again);
 }

@@ -20,22 +20,13 @@
 #include "ipc/channel.h"
 #include "net/proxy.h"
 #include "net/rates.h"
+#include "smtpd/front/net_list.h"
 
 /* All connections of what counts as one client; it lives as long as it has any. */
 struct peer {
 	char name[RATES_CLIENT_MAX];
 	unsigned connected, served;
 	struct list parked;
-};
-
-/* Whether smtpd_client_event_limit_exceptions has the client; by its name only smtpd can say. */
-enum exemption { EXEMPT_NO, EXEMPT_YES, EXEMPT_PERHAPS };
-
-/* The networks of a list, up to the first pattern that is none. */
-struct net_list {
-	struct net_pattern *patterns;
-	size_t count;
-	bool is_whole; /* it has nothing but networks */
 };
 
 struct session;
@@ -50,7 +41,7 @@ struct client {
 	struct ip_addr addr;
 	uint16_t port;
 	bool was_greeted, is_limited, is_parked;
-	enum exemption exemption;
+	enum exemption exemption; /* by smtpd_client_event_limit_exceptions */
 	unsigned peer_count, peer_rate;
 };
 
@@ -93,9 +84,6 @@ void peer_leave(struct peer *peer);
 
 /* Tells anvil of highest counts that it has not heard of; before the end. */
 void peers_tell_peaks(void);
-
-struct net_list net_list_parse(const char *list);
-enum exemption net_list_find(const struct net_list *list, const struct ip_addr *addr);
 
 /*
  * Sets counts and exemption of a client that has just come. False when it is refused, which was

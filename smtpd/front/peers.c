@@ -11,17 +11,11 @@
 #include "base/htab.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/words.h"
 #include "conf/conf.h"
 #include "proc/service.h"
 #include "smtpd/front/front.h"
 
 enum { RATE_CLIENTS_MAX = 65536, PEAKS_PAUSE_MS = 250 };
-
-struct net_pattern {
-	struct ip_net net;
-	bool is_negated;
-};
 
 static struct {
 	struct htab peers; /* those connected now */
@@ -37,45 +31,11 @@ static struct {
 	struct event_timer peaks_told;
 } self;
 
-/* What comes behind the first pattern that is no network may need a name or a table: smtpd answers. */
-struct net_list net_list_parse(const char *text)
-{
-	struct net_list list = { .count = 0 };
-	struct span rest = span_of(text), word;
-	struct buf reason = BUF_INIT(1000);
-
-	while ((word = words_next(&rest, WORDS_BLANK_OR_COMMA)).n > 0) {
-		struct net_pattern pattern = { .is_negated = false };
-
-		while (word.n > 0 && word.p[0] == '!') {
-			pattern.is_negated = !pattern.is_negated;
-			word = span_from(word, 1);
-		}
-		if (!ip_net_parse(word, &pattern.net, &reason)) {
-			buf_done(&reason);
-			return list;
-		}
-		list.patterns = mem_resize(list.patterns, (list.count + 1) * sizeof(pattern));
-		list.patterns[list.count++] = pattern;
-	}
-	list.is_whole = true;
-	buf_done(&reason);
-	return list;
-}
-
-enum exemption net_list_find(const struct net_list *list, const struct ip_addr *addr)
-{
-	for (size_t i = 0; i < list->count; i++)
-		if (ip_net_has(&list->patterns[i].net, addr))
-			return list->patterns[i].is_negated ? EXEMPT_NO : EXEMPT_YES;
-	return list->is_whole ? EXEMPT_NO : EXEMPT_PERHAPS;
-}
-
 void peers_setup(void)
 {
 	rates_init(&self.rates, RATE_CLIENTS_MAX, (int64_t)conf->anvil_rate_time_unit * 1000);
 	ipc_attach(&self.anvil, -1);
-	self.exceptions = net_list_parse(conf->smtpd_client_event_limit_exceptions);
+	self.exceptions = net_list_parse(span_of(conf->smtpd_client_event_limit_exceptions));
 }
 
 struct peer *peer_enter(struct client *client)

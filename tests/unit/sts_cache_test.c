@@ -68,6 +68,50 @@ static void test_files(void)
 	CHECK(unlinkat(directory, "d.test", 0) == 0);
 }
 
+/* Whether it is believed when it comes back from the disk. */
+static bool is_believed(struct msg_sts_entry entry)
+{
+	struct buf wire = BUF_INIT(STS_ENTRY_MAX);
+	struct msg_sts_entry read;
+	bool is_good;
+
+	entry.domain = SPAN("a.test");
+	CHECK(msg_sts_entry_encode(&wire, &entry));
+	is_good = sts_entry_read(buf_span(&wire), SPAN("a.test"), &read);
+	buf_done(&wire);
+	return is_good;
+}
+
+/* Ages are added to the times of an entry; what else it says goes to other programs. */
+static void test_damage(void)
+{
+	struct msg_sts_entry good = { .id = SPAN("1"), .fetched_s = 1, .text = SPAN(TEXT),
+				      .failed_id = SPAN("2"), .failed_s = 1, .failure = 1 };
+	struct msg_sts_entry entry = good;
+
+	CHECK(is_believed(good));
+	entry.fetched_s = STS_ENTRY_TIME_MAX_S;
+	CHECK(is_believed(entry));
+	entry.fetched_s++;
+	CHECK(!is_believed(entry));
+	entry = good;
+	entry.failed_s = INT64_MAX;
+	CHECK(!is_believed(entry));
+	entry.failed_s = -1;
+	CHECK(!is_believed(entry));
+	entry = good;
+	entry.id = SPAN("1\n2");
+	CHECK(!is_believed(entry));
+	entry.id = SPAN("");
+	CHECK(!is_believed(entry));
+	entry = good;
+	entry.failed_id = SPAN("2;");
+	CHECK(!is_believed(entry));
+	entry = good;
+	entry.failure = 6;
+	CHECK(!is_believed(entry));
+}
+
 static void test_next_try(void)
 {
 	static const struct {
@@ -77,11 +121,11 @@ static void test_next_try(void)
 		      { 4, 40 }, { 5, 60 }, { 6, 60 }, { UINT32_MAX, 60 } };
 	struct msg_sts_entry entry = { .failed_s = 1000 };
 
-	CHECK_INT(sts_cache_next_try(&entry), 0);
+	CHECK_INT(sts_entry_next_try(&entry), 0);
 	entry.failed_id = SPAN("1");
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		entry.failures = cases[i].failures;
-		CHECK_INT(sts_cache_next_try(&entry), 1000 + cases[i].minutes * 60);
+		CHECK_INT(sts_entry_next_try(&entry), 1000 + cases[i].minutes * 60);
 	}
 }
 
@@ -149,6 +193,7 @@ int main(void)
 	sts_cache_open();
 	sts_cache_start();
 	TEST(files);
+	TEST(damage);
 	TEST(next_try);
 	TEST(locks);
 	TEST(bound);

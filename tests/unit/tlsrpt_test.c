@@ -4,6 +4,8 @@
 #include "test.h"
 
 #include "mail/tlsrpt.h"
+#include "net/dns.h"
+#include "services/tlsrpt/record.h"
 #include "services/tlsrpt/sums.h"
 
 static void test_records(void)
@@ -149,10 +151,47 @@ static void test_files(void)
 	sums_done(&sums);
 }
 
+static enum lookup_result looked_up(uint32_t rcode, const char *first, const char *second, size_t cut)
+{
+	struct msg_dns_record record = { .type = DNS_TXT };
+	struct buf wire = BUF_INIT(10000);
+	struct msg_dns_answer answer = { .rcode = rcode };
+	struct span found = { NULL, 0 };
+	enum lookup_result result;
+
+	record.data = span_of(first);
+	CHECK(msg_dns_record_encode(&wire, &record));
+	record.data = span_of(second);
+	CHECK(msg_dns_record_encode(&wire, &record));
+	answer.records = span_first(buf_span(&wire), wire.length - cut);
+	result = record_of_answer(&answer, &found);
+	if (result == LOOKUP_WANTED)
+		CHECK_SPAN(found, first);
+	else
+		CHECK(found.p == NULL);
+	buf_done(&wire);
+	return result;
+}
+
+/* What cannot be read whole is no answer: a second record may be in the rest. */
+static void test_answers(void)
+{
+	const char *good = "v=TLSRPTv1; rua=mailto:r@a.test";
+
+	CHECK(looked_up(0, good, "v=spf1 -all", 0) == LOOKUP_WANTED);
+	CHECK(looked_up(0, good, good, 0) == LOOKUP_UNWANTED);
+	CHECK(looked_up(0, "v=TLSRPTv1; rua", "", 0) == LOOKUP_UNWANTED);
+	CHECK(looked_up(0, good, good, 1) == LOOKUP_FAILED);
+	CHECK(looked_up(2, good, "", 0) == LOOKUP_FAILED);
+	CHECK(looked_up(DNS_FAIL_TIMEOUT, good, "", 0) == LOOKUP_FAILED);
+	CHECK(looked_up(3, good, "", 0) == LOOKUP_UNWANTED);
+}
+
 int main(void)
 {
 	TEST(records);
 	TEST(uris);
+	TEST(answers);
 	TEST(limits);
 	TEST(files);
 	return test_end();
