@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +25,7 @@
 #include "queue/verbs.h"
 #include "table/match.h"
 
-enum { PATIENCE_MS = 60000, REASON_COLUMN = 76 };
+enum { PATIENCE_MS = 60000, REASON_COLUMN = 76, WORKERS_MAX = 4 };
 
 NORETURN static void usage(void)
 {
@@ -191,23 +192,75 @@ static bool print_entry(void *context, const struct msg_showq_entry *entry)
 	return fwrite(buf_str(&l->out), 1, l->out.length, stdout) == l->out.length;
 }
 
-static void list_from_service(int fd, struct listing *l)
+/* True at the end of the list. */
+static bool print_part(struct listing *l, struct span entries)
 {
-	struct ipc_channel channel;
 	struct msg_showq_entry entry;
 
-	ipc_attach(&channel, fd);
-	while (IPC_EXPECT(&channel, showq_entry, &entry,
-			  clock_in_ms((int64_t)conf->ipc_timeout * 1000)) == IPC_OK) {
-		if (entry.queue_id.n == 0) {
-			ipc_close(&channel);
-			return;
-		}
+	while (entries.n > 0 && msg_showq_entry_decode(&entries, &entry)) {
+		if (entry.queue_id.n == 0)
+			return true;
 		if (!print_entry(l, &entry))
 			command_fatal(EX_UNAVAILABLE, "write: %s", strerror(errno));
 	}
-	command_fatal(EX_UNAVAILABLE, "the %s %s service ended in the middle of the list",
-		      conf->mail_name, conf->showq_service_name);
+	return false;
+}
+
+/* One that has something to say; `wanted`, in the middle of whose message the list is, or any (-1). */
+static size_t next_of(const struct ipc_channel *workers, size_t count, int wanted)
+{
+	struct clock_mono deadline = clock_in_ms((int64_t)conf->ipc_timeout * 1000);
+	struct pollfd polls[WORKERS_MAX];
+
+	for (;;) {
+		for (size_t i = 0; i < count; i++)
+			polls[i] = (struct pollfd){
+				.fd = wanted < 0 || wanted == (int)i ? workers[i].fd : -1,
+				.events = POLLIN,
+			};
+		if (poll(polls, count, clock_poll_ms(deadline)) == 0)
+			command_fatal(EX_UNAVAILABLE, "the %s %s service does not answer",
+				      conf->mail_name, conf->showq_service_name);
+		for (size_t i = 0; i < count; i++)
+			if (polls[i].fd >= 0 && polls[i].revents != 0)
+				return i;
+	}
+}
+
+/*
+ * Some workers list together, a share each: what takes time is to open so many files. As many as
+ * could be called.
+ */
+static void list_from_service(int fd, struct listing *l)
+{
+	struct clock_mono deadline = clock_in_ms(PATIENCE_MS);
+	struct ipc_channel workers[WORKERS_MAX];
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t count = 0, open_count;
+	struct msg_showq_list part;
+	int wanted = -1;
+
+	do {
+		ipc_attach(&workers[count++], fd);
+	} while (count < WORKERS_MAX && (long)count < cpus &&
+		 (fd = command_connect(conf->showq_service_name, deadline)) >= 0);
+	for (size_t i = 0; i < count; i++) {
+		struct msg_showq_query query = { .share = (uint32_t)i, .shares = (uint32_t)count };
+
+		(void)!IPC_SEND(&workers[i], showq_query, &query, -1, deadline);
+	}
+	for (open_count = count; open_count > 0;) {
+		size_t i = next_of(workers, count, wanted);
+
+		if (IPC_EXPECT(&workers[i], showq_list, &part, CLOCK_NEVER) != IPC_OK)
+			command_fatal(EX_UNAVAILABLE, "the %s %s service ended in the middle of the list",
+				      conf->mail_name, conf->showq_service_name);
+		if (print_part(l, part.entries)) {
+			ipc_close(&workers[i]);
+			open_count--;
+		}
+		wanted = l->is_continued ? (int)i : -1;
+	}
 }
 
 static void list_directly(struct listing *l, int error)
@@ -221,7 +274,7 @@ static void list_directly(struct listing *l, int error)
 			      conf->mail_name, conf->showq_service_name, strerror(error));
 	log_warn("Mail system is down -- accessing queue directly (Connect to the %s %s service: %s)",
 		 conf->mail_name, conf->showq_service_name, strerror(error));
-	(void)queue_list(&dirs, NULL, print_entry, l);
+	(void)queue_list(&dirs, NULL, (struct queue_share){ 0, 1 }, print_entry, l);
 	queue_dirs_close(&dirs);
 }
 

@@ -13,7 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/htab.h"
@@ -24,7 +26,7 @@
 #include "queue/dirs.h"
 #include "queue/verbs.h"
 
-enum { LET_GO_MS = 5000, LEFTOVER_AGE_S = 600, BATCH_BYTES = 8192 };
+enum { LET_GO_MS = 5000, LEFTOVER_AGE_S = 600, BATCH_BYTES = 8192, DELETERS = 4 };
 
 static struct {
 	struct queue_dirs dirs;
@@ -297,6 +299,52 @@ static bool next_id(struct span *rest, char ret_id[QUEUE_ID_MAX])
 	return true;
 }
 
+/* Every `parts`-th of those that nobody works on, from the one with number `part` on. */
+static void do_idle(struct action *action, struct span ids, const struct htab *others,
+		    enum queue_dir dir, size_t part, size_t parts)
+{
+	char id[QUEUE_ID_MAX];
+
+	for (size_t number = 0; next_id(&ids, id); number++)
+		if (number % parts == part && htab_get(others, span_of(id)) == NULL &&
+		    is_chosen(id, dir) && action->act(id, dir))
+			note_done(action, id);
+}
+
+/*
+ * Deleting waits for the disk, for each file by itself where the file system discards its blocks at
+ * once, so that some processes do it together. What one that failed has left is done here.
+ */
+static void delete_together(struct action *action, struct span ids, const struct htab *others,
+			    enum queue_dir dir)
+{
+	size_t before = action->count;
+	size_t *counts = mmap(NULL, DELETERS * sizeof(*counts), PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pids[DELETERS] = { 0 };
+	int status;
+
+	if (counts == MAP_FAILED) {
+		do_idle(action, ids, others, dir, 0, 1);
+		return;
+	}
+	for (size_t i = 1; i < DELETERS; i++) {
+		pids[i] = fork();
+		if (pids[i] == 0) {
+			do_idle(action, ids, others, dir, i, DELETERS);
+			counts[i] = action->count - before;
+			_exit(0);
+		}
+	}
+	do_idle(action, ids, others, dir, 0, DELETERS);
+	for (size_t i = 1; i < DELETERS; i++) {
+		if (pids[i] < 0 || waitpid(pids[i], &status, 0) < 0 || status != 0)
+			do_idle(action, ids, others, dir, i, DELETERS);
+		action->count += counts[i];
+	}
+	(void)munmap(counts, DELETERS * sizeof(*counts));
+}
+
 /* Messages of one directory, `ids` a line each: first those that nobody works on, all at once. */
 static void do_batch(struct action *action, struct span ids, enum queue_dir dir)
 {
@@ -308,10 +356,10 @@ static void do_batch(struct action *action, struct span ids, enum queue_dir dir)
 	if (is_asked) {
 		while (next_id(&scheduled, id))
 			(void)htab_put(&others, span_of(id), action);
-		while (next_id(&rest, id))
-			if (htab_get(&others, span_of(id)) == NULL && is_chosen(id, dir) &&
-			    action->act(id, dir))
-				note_done(action, id);
+		if (action->option == 'd' && action->is_silent_for_all)
+			delete_together(action, ids, &others, dir);
+		else
+			do_idle(action, ids, &others, dir, 0, 1);
 		give_back("", ids);
 		rest = ids;
 	}

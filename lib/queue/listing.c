@@ -10,9 +10,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crc32c.h"
 #include "base/mem.h"
 #include "mail/addr.h"
 #include "queue/maildrop.h"
@@ -23,6 +25,7 @@ enum { RCPTS_BYTES = 100 * 1024, DEFER_LOG_MAX = 64 * 1024 * 1024 };
 struct listing {
 	const struct queue_dirs *dirs;
 	const struct htab *active;
+	struct queue_share share;
 	struct htab seen; /* those of incoming: they may be in deferred a moment later */
 	queue_list_fn *take;
 	void *context;
@@ -188,6 +191,8 @@ static bool show_dir(struct listing *l, enum queue_dir dir,
 	if (!queue_walk_start(&walk, l->dirs, dir))
 		return true;
 	while (go_on && queue_walk_next(&walk, id)) {
+		if (crc32c(0, id, strlen(id)) % l->share.count != l->share.number)
+			continue;
 		if (dir == QUEUE_INCOMING)
 			(void)htab_put(&l->seen, span_of(id), l);
 		else if (dir == QUEUE_DEFERRED && htab_get(&l->seen, span_of(id)) != NULL)
@@ -198,10 +203,10 @@ static bool show_dir(struct listing *l, enum queue_dir dir,
 	return go_on;
 }
 
-bool queue_list(const struct queue_dirs *dirs, const struct htab *active, queue_list_fn *take,
-		void *context)
+bool queue_list(const struct queue_dirs *dirs, const struct htab *active, struct queue_share share,
+		queue_list_fn *take, void *context)
 {
-	struct listing l = { .dirs = dirs, .active = active, .take = take, .context = context,
+	struct listing l = { .dirs = dirs, .active = active, .share = share, .take = take, .context = context,
 			     .rcpts = BUF_INIT(IPC_RECORD_MAX) };
 	bool go_on = show_dir(&l, QUEUE_MAILDROP, show_maildrop) &&
 		     show_dir(&l, QUEUE_INCOMING, show_message) &&

@@ -18,7 +18,7 @@
 
 static const char magic[8] = "PQLOG1\n";
 
-enum { HEADER_BYTES = 16, CRC_BYTES = 4 };
+enum { HEADER_BYTES = 16, CRC_BYTES = 4, SHORT_BYTES = 4096 };
 
 static bool write_all(int fd, struct span bytes, uint64_t at)
 {
@@ -37,7 +37,18 @@ static bool write_all(int fd, struct span bytes, uint64_t at)
 	return true;
 }
 
-/* Bytes of records that count: 0 for a new log. False with errno. */
+/* What the header says of a log that has so many bytes: of records that count. 0 for a new log. */
+static uint64_t count_of(const unsigned char *raw, ssize_t size, uint64_t file_bytes)
+{
+	uint64_t count;
+
+	if (size < HEADER_BYTES || memcmp(raw, magic, sizeof(magic)) != 0)
+		return 0;
+	count = queue_get_le(raw + 8, 8);
+	return count < file_bytes - HEADER_BYTES ? count : file_bytes - HEADER_BYTES;
+}
+
+/* Bytes of records that count. False with errno. */
 static bool read_count(int fd, uint64_t *ret_count)
 {
 	unsigned char raw[HEADER_BYTES];
@@ -46,14 +57,19 @@ static bool read_count(int fd, uint64_t *ret_count)
 
 	if (size < 0 || fstat(fd, &st) < 0)
 		return false;
-	*ret_count = 0;
-	if (size < HEADER_BYTES || memcmp(raw, magic, sizeof(magic)) != 0)
-		return true;
-
-	uint64_t count = queue_get_le(raw + 8, 8), there = (uint64_t)st.st_size - HEADER_BYTES;
-
-	*ret_count = count < there ? count : there;
+	*ret_count = count_of(raw, size, (uint64_t)st.st_size);
 	return true;
+}
+
+/* A log that is shorter than that is read at once: most are. */
+static bool read_short(int fd, struct buf *ret)
+{
+	unsigned char raw[SHORT_BYTES] NOT_CLEARED;
+	ssize_t size = pread(fd, raw, sizeof(raw), 0);
+
+	if (size < 0 || size == sizeof(raw))
+		return false;
+	return buf_append(ret, raw + HEADER_BYTES, (size_t)count_of(raw, size, (uint64_t)size));
 }
 
 static void add_record(struct buf *out, struct span record)
@@ -131,6 +147,10 @@ bool queue_outcomes_read(const struct queue_dirs *dirs, enum queue_dir dir, cons
 
 	if (fd < 0)
 		return false;
+	if (read_short(fd, ret)) {
+		(void)close(fd);
+		return true;
+	}
 	if (!read_count(fd, &count))
 		error = errno;
 	while (error == 0 && at < count) {

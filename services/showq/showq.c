@@ -13,7 +13,7 @@
 #include "queue/listing.h"
 #include "queue/verbs.h"
 
-enum { QMGR_PATIENCE_MS = 5000 };
+enum { QUERY_MS = 5000, QMGR_PATIENCE_MS = 5000, PART_BYTES = 16 * 1024, PART_MAX = 136 * 1024 };
 
 static struct queue_dirs dirs;
 
@@ -40,25 +40,52 @@ static void ask_active(struct htab *active)
 	ipc_close(&channel);
 }
 
-static bool send_entry(void *context, const struct msg_showq_entry *entry)
+/* What goes in one packet. */
+struct part {
+	struct ipc_channel channel;
+	struct buf entries;
+};
+
+static bool send_part(struct part *part)
 {
-	return IPC_SEND((struct ipc_channel *)context, showq_entry, entry, -1,
-			clock_in_ms((int64_t)conf->ipc_timeout * 1000)) == IPC_OK;
+	struct msg_showq_list list = { .entries = buf_span(&part->entries) };
+	bool is_sent = IPC_SEND(&part->channel, showq_list, &list, -1,
+				clock_in_ms((int64_t)conf->ipc_timeout * 1000)) == IPC_OK;
+
+	buf_reset(&part->entries);
+	return is_sent;
+}
+
+static bool add_entry(void *context, const struct msg_showq_entry *entry)
+{
+	struct part *part = context;
+
+	if (part->entries.length + entry->rcpts.n > PART_MAX && !send_part(part))
+		return false;
+	return msg_showq_entry_encode(&part->entries, entry) &&
+	       (part->entries.length < PART_BYTES || send_part(part));
 }
 
 static void serve(int fd, const char *client)
 {
+	struct part part = { .entries = BUF_INIT(IPC_RECORD_MAX) };
 	struct msg_showq_entry end = { .queue_id = SPAN("") };
 	struct htab active = { .count = 0 };
-	struct ipc_channel channel;
+	struct msg_showq_query query;
 
 	(void)client;
-	ipc_attach(&channel, fd);
-	ask_active(&active);
-	if (queue_list(&dirs, &active, send_entry, &channel))
-		(void)send_entry(&channel, &end);
+	ipc_attach(&part.channel, fd);
+	if (IPC_EXPECT(&part.channel, showq_query, &query, clock_in_ms(QUERY_MS)) == IPC_OK &&
+	    query.shares <= QUEUE_SHARES_MAX && query.share < query.shares) {
+		ask_active(&active);
+		if (queue_list(&dirs, &active, (struct queue_share){ query.share, query.shares },
+			       add_entry, &part) &&
+		    add_entry(&part, &end))
+			(void)(part.entries.length == 0 || send_part(&part));
+	}
 	htab_done(&active, NULL);
-	ipc_close(&channel);
+	buf_done(&part.entries);
+	ipc_close(&part.channel);
 }
 
 static void start(void)
