@@ -36,16 +36,17 @@ def load(d, messages, sessions):
 
 
 def with_clients(d, counts, messages, rounds):
-    """{clients: medians of the rounds}; the rounds of all counts are interleaved."""
+    """{clients: medians of the rounds}; the rounds of all counts are interleaved, each with a folder
+    of its own, so that none pays for the files that those before it have deleted."""
     runs = {c: [] for c in counts}
-    with Up(d, mode="discard"):
-        source(d.box, 500, 20)
-        until(lambda: waiting(d) == 0, 60)
-        for k in range(rounds):
-            for c in counts:
+    for k in range(rounds):
+        for c in counts:
+            with Up(d, mode="discard"):
+                source(d.box, 500, 20)
+                until(lambda: waiting(d) == 0, 60)
                 compare.quiet(20)
                 runs[c].append(load(d, messages, c))
-                note("clients %d round %d: %s" % (c, k + 1, shown(runs[c][-1])))
+            note("clients %d round %d: %s" % (c, k + 1, shown(runs[c][-1])))
     return {c: middle(r) for c, r in runs.items()}
 
 
