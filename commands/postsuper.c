@@ -356,7 +356,7 @@ static void do_batch(struct action *action, struct span ids, enum queue_dir dir)
 	if (is_asked) {
 		while (next_id(&scheduled, id))
 			(void)htab_put(&others, span_of(id), action);
-		if (action->option == 'd' && action->is_silent_for_all)
+		if (action->option == 'd')
 			delete_together(action, ids, &others, dir);
 		else
 			do_idle(action, ids, &others, dir, 0, 1);

@@ -56,8 +56,9 @@ struct actor_rules {
 	bool are_lasting; /* actors serve the next request for the same uid and gid as well */
 
 	/*
-	 * In the monitor, as root (and in a lasting actor, as the user): who acts for this request. Sets `ret` and returns 0, or an
-	 * errno: ENOENT when there is no such user, EPERM when it is not allowed.
+	 * In the monitor, as root, and in a lasting actor, as the user: who acts for this request. Sets
+	 * `ret` and returns 0, or an errno: ENOENT when there is no such user, EPERM when it is not
+	 * allowed.
 	 */
 	int (*identify)(const struct msg_act_request *request, struct actor_identity *ret);
 };

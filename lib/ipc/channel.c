@@ -44,11 +44,11 @@ bool ipc_is_open(const struct ipc_channel *channel)
 	return channel->fd >= 0;
 }
 
-/* Whether the socket became ready before the deadline. */
-static bool wait_for(int fd, short events, struct clock_mono deadline)
+/* Whether there was room for a packet before the deadline. */
+static bool wait_for_room(int fd, struct clock_mono deadline)
 {
 	for (;;) {
-		struct pollfd p = { .fd = fd, .events = events };
+		struct pollfd p = { .fd = fd, .events = POLLOUT };
 		int ready = poll(&p, 1, clock_poll_ms(deadline));
 
 		if (ready > 0)
@@ -85,7 +85,7 @@ static enum ipc_status send_packet(int fd, struct span packet, int pass_fd, stru
 			return IPC_CLOSED;
 		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS)
 			return IPC_BROKEN;
-		if (!wait_for(fd, POLLOUT, deadline))
+		if (!wait_for_room(fd, deadline))
 			return IPC_TIMEOUT;
 	}
 }
