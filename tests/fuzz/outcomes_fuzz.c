@@ -90,13 +90,33 @@ static void check_file(struct span bytes)
 	buf_done(&record);
 }
 
+/* A log that takes several reads has them all. */
+static void check_long(void)
+{
+	struct msg_outcome outcome = { .address = SPAN("a@b"), .status = SPAN("5.1.1"),
+				       .reason = SPAN("no such user here, and none of a similar name") };
+	struct buf records = BUF_INIT(IPC_RECORD_MAX);
+
+	for (size_t i = 0; i < 1000; i++)
+		if (!msg_outcome_encode(&records, &outcome))
+			abort();
+	for (size_t appended = 1000; appended <= 2000; appended += 1000)
+		if (!queue_outcomes_append(&dirs, QUEUE_BOUNCE, name, buf_span(&records), false) ||
+		    count() != appended)
+			abort();
+	(void)unlinkat(dirs.fds[QUEUE_BOUNCE], name, 0);
+	buf_done(&records);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct span input = { (const char *)data, size }, rest = input;
 	struct msg_outcome outcome;
 
-	if (name[0] == '\0')
+	if (name[0] == '\0') {
 		start();
+		check_long();
+	}
 	while (queue_outcomes_next(&rest, &outcome))
 		if (outcome.reason.n > size)
 			abort();
