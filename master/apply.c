@@ -206,15 +206,16 @@ static bool want_front(struct config *config, struct master_service *entry, stru
 static bool want_service(struct config *config, struct master_service *entry, struct buf *error)
 {
 	struct wanted *wanted;
-	const char *file;
-	bool is_alone, is_made;
+	const struct program *program = config_program(entry->command);
+	bool is_made;
 
-	if (!config_program(entry->command, &file, &is_alone))
+	if (program == NULL)
 		return true; /* inside */
 	if (has_front(entry) && !want_front(config, entry, error))
 		return false;
-	wanted = &want_unit(config, entry, entry->type_name, entry->command, file)->wanted;
-	wanted->is_alone = is_alone || entry->maxproc == 1;
+	wanted = &want_unit(config, entry, entry->type_name, entry->command, program->file)->wanted;
+	wanted->is_alone = program->manner != BESIDE || entry->maxproc == 1;
+	wanted->is_last = program->manner == ALONE_LAST;
 	wanted->wakeup_seconds = entry->wakeup_seconds;
 	wanted->wakeup_on_use = entry->wakeup_on_use;
 	if (!make_own_root(config, wanted->program, error))

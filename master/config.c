@@ -33,12 +33,8 @@ enum {
 	PASS = 1 << MASTER_PASS,
 };
 
-static const struct {
-	const char *name, *file;
-	bool is_alone;
-	unsigned types;
-} programs[] = {
-#define PROGRAM(program, executable, alone, types) { #program, executable, alone, types },
+static const struct program programs[] = {
+#define PROGRAM(program, executable, manner, types) { #program, executable, manner, types },
 #define INSIDE(service, program, by)
 #define BUILTIN(service, kind, private, wakeup, limit, program)
 #include "master/programs.def"
@@ -50,7 +46,7 @@ static const struct {
 static const struct {
 	const char *name, *by;
 } inside[] = {
-#define PROGRAM(program, executable, alone, types)
+#define PROGRAM(program, executable, manner, types)
 #define INSIDE(service, program, by) { program, by },
 #define BUILTIN(service, kind, private, wakeup, limit, program)
 #include "master/programs.def"
@@ -66,7 +62,7 @@ static const struct {
 	int wakeup, maxproc;
 	const char *program;
 } builtins[] = {
-#define PROGRAM(program, executable, alone, types)
+#define PROGRAM(program, executable, manner, types)
 #define INSIDE(service, program, by)
 #define BUILTIN(service, kind, private, wakeup, limit, program) \
 	{ service, kind, private, wakeup, limit, program },
@@ -76,16 +72,12 @@ static const struct {
 #undef BUILTIN
 };
 
-bool config_program(const char *command, const char **ret_file, bool *ret_is_alone)
+const struct program *config_program(const char *command)
 {
-	for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
-		if (strcmp(programs[i].name, command) != 0)
-			continue;
-		*ret_file = programs[i].file;
-		*ret_is_alone = programs[i].is_alone;
-		return true;
-	}
-	return false;
+	for (size_t i = 0; i < ARRAY_LEN(programs); i++)
+		if (strcmp(programs[i].name, command) == 0)
+			return &programs[i];
+	return NULL;
 }
 
 const char *config_inside(const char *command)
@@ -280,15 +272,15 @@ static void check_name(struct config *config, const struct master_service *servi
 
 static void check_program(struct config *config, const struct master_service *service)
 {
-	const char *file, *by = config_inside(service->command);
-	bool is_alone;
+	const struct program *program = config_program(service->command);
+	const char *by = config_inside(service->command);
 
 	if (by != NULL) {
 		(void)buf_printf(&config->remarks, "%s, line %d: %s needs no process here: %s\n",
 				 service->file, service->line, service->command, by);
 		return;
 	}
-	if (!config_program(service->command, &file, &is_alone)) {
+	if (program == NULL) {
 		(void)buf_printf(&config->errors,
 				 "%s, line %d: unknown program \"%s\": expected one of Postern's daemons\n",
 				 service->file, service->line, service->command);
@@ -297,7 +289,7 @@ static void check_program(struct config *config, const struct master_service *se
 	check_type(config, service);
 	check_name(config, service);
 
-	char *path = mem_printf("%s/%s", config->daemon_directory, file);
+	char *path = mem_printf("%s/%s", config->daemon_directory, program->file);
 
 	if (access(path, X_OK) < 0)
 		(void)buf_printf(&config->errors, "%s, line %d: cannot run %s: %s\n", service->file,

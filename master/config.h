@@ -54,8 +54,21 @@ int config_maxproc(const struct config *config, const struct master_service *ser
 /* Whether its process shall be chrooted, by the chroot column. */
 bool config_is_chrooted(const struct master_service *service);
 
-/* The program's row: its file and whether it must be alone; false when it is not one of ours. */
-bool config_program(const char *command, const char **ret_file, bool *ret_is_alone);
+/* How the processes of a program start. */
+enum program_manner {
+	BESIDE,     /* a new generation serves beside the old one, which drains */
+	ALONE,      /* two generations at the same time would be wrong */
+	ALONE_LAST, /* and it begins with all mail that has waited: once the other services are there */
+};
+
+struct program {
+	const char *name, *file; /* in daemon_directory */
+	enum program_manner manner;
+	unsigned types; /* bits by enum master_type: of the services that it can serve */
+};
+
+/* The program of that name, or NULL when it is not one of ours. */
+const struct program *config_program(const char *command);
 
 /* What does the job of a program of Postfix that has no process here, or NULL. */
 const char *config_inside(const char *command);

@@ -22,7 +22,8 @@
 #include "master/values.h"
 #include "proc/service.h"
 
-enum { FIRST_PAUSE_MS = 250, QUICK_DEATH_MS = 10000, FIRST_LISTENER_FD = 8, FAILURES_AT_START = 3 };
+enum { FIRST_PAUSE_MS = 250, QUICK_DEATH_MS = 10000, FIRST_LISTENER_FD = 8, FAILURES_AT_START = 3,
+       LAST_WAIT_MS = 1000 };
 
 static struct {
 	struct list units;
@@ -183,6 +184,25 @@ NORETURN static void exec_program(struct unit *unit, int snapshot, int channel)
 
 static void on_generation(struct event_fd *watch, unsigned events);
 
+static bool serves(struct unit *unit)
+{
+	const struct generation *last = newest(unit);
+
+	return last != NULL && last->state == GEN_SERVING;
+}
+
+/* Whether all serve but those that start last. */
+static bool others_serve(void)
+{
+	LIST_FOR(item, units_all()) {
+		struct unit *unit = CONTAINER_OF(item, struct unit, link);
+
+		if (!unit->is_retired && !unit->wanted.is_last && !serves(unit))
+			return false;
+	}
+	return true;
+}
+
 static void start_generation(struct unit *unit)
 {
 	struct buf listeners = BUF_INIT(65536);
@@ -208,7 +228,7 @@ static void start_generation(struct unit *unit)
 			 on_pause_over);
 		return;
 	}
-	unit->must_start = false;
+	unit->must_start = unit->waits = false;
 	generation = NEW(struct generation);
 	generation->unit = unit;
 	generation->pid = pid;
@@ -242,9 +262,27 @@ void unit_renew(struct unit *unit)
 			drain_generation(running);
 		return;
 	}
+	if (unit->wanted.is_last && !unit->has_waited && !others_serve()) {
+		unit->waits = unit->has_waited = unit->must_start = true;
+		event_at(&unit->pause_timer, clock_in_ms(LAST_WAIT_MS), on_pause_over);
+		return;
+	}
 	if (running != NULL && running->state == GEN_STARTING)
 		drain_generation(running);
 	start_generation(unit);
+}
+
+/* The others serve. */
+static void end_waits(void)
+{
+	LIST_FOR(item, units_all()) {
+		struct unit *unit = CONTAINER_OF(item, struct unit, link);
+
+		if (!unit->waits)
+			continue;
+		event_cancel(&unit->pause_timer);
+		unit_renew(unit);
+	}
 }
 
 void unit_forgive(struct unit *unit)
@@ -298,6 +336,8 @@ static void now_serves(struct generation *generation)
 	if (unit->wanted.wakeup_seconds > 0)
 		event_at(&unit->wakeup_timer,
 			 clock_in_ms((int64_t)unit->wanted.wakeup_seconds * 1000), on_wakeup);
+	if (others_serve())
+		end_waits();
 	all.on_change();
 }
 
@@ -480,9 +520,8 @@ bool units_all_serve(void)
 {
 	LIST_FOR(item, units_all()) {
 		struct unit *unit = CONTAINER_OF(item, struct unit, link);
-		struct generation *last = newest(unit);
 
-		if (!unit->is_retired && (last == NULL || last->state != GEN_SERVING))
+		if (!unit->is_retired && !serves(unit))
 			return false;
 	}
 	return true;

@@ -29,6 +29,7 @@ struct wanted {
 	char *name, *type, *program;
 	bool is_alone;        /* two at the same time would be wrong */
 	bool is_log;          /* the log service: first to start, last to stop */
+	bool is_last;         /* starts once the others serve, or have had a second for it */
 	int wakeup_seconds;   /* 0: never */
 	bool wakeup_on_use;   /* not before somebody has used the service */
 	struct socket_set sockets;
@@ -57,6 +58,8 @@ struct unit {
 	bool must_start;  /* another generation, when the old one has gone or the pause is over */
 	bool is_retired;  /* no longer in master.cf: goes when its generations have gone */
 	int pause_ms;     /* before the next try */
+	bool waits;       /* for the others to serve; once in its life */
+	bool has_waited;
 	int failures;     /* starts in a row that did not get as far as serving */
 	struct event_timer pause_timer;
 	struct event_timer wakeup_timer;

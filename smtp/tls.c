@@ -87,7 +87,9 @@ static void open_files(struct buf *error)
 		tls_files_add_anchors(self.files, path, error);
 		free(path);
 	}
-	if (policy_may_want_sts())
+	if (!has_anchors && (*conf->smtp_tls_CAfile != '\0' || *conf->smtp_tls_CApath != '\0'))
+		self.web = self.files;
+	else if (policy_may_want_sts())
 		self.web = tls_files_open_web(conf->smtp_tls_CAfile, conf->smtp_tls_CApath,
 					      conf->tls_append_default_CA, error);
 	rest = buf_span(error);

@@ -161,6 +161,7 @@ void session_tls_prepare(void)
 	self.files = tls_files_open(conf->smtpd_tls_CAfile, conf->smtpd_tls_CApath,
 				    conf->tls_append_default_CA, conf->smtpd_tls_dh1024_param_file,
 				    &error);
+	tls_files_name_authorities(self.files, conf->smtpd_tls_CAfile);
 	rest = buf_span(&error);
 	while (span_line(&rest, &line))
 		log_warn("cannot load %s", log_clean(line));

@@ -25,7 +25,17 @@ static void complain(struct buf *ret_error, const char *path)
 	buf_done(&text);
 }
 
-/* A directory as for CApath: each file is read, since later nobody can. */
+/* "9d04f354.0", as openssl-rehash(1) names links: OpenSSL finds certificates by these names only. */
+static bool is_hashed_name(const char *name)
+{
+	enum { HASH_LENGTH = 8 };
+
+	return strspn(name, "0123456789abcdef") == HASH_LENGTH && name[HASH_LENGTH] == '.' &&
+	       name[HASH_LENGTH + 1] != '\0' &&
+	       strspn(name + HASH_LENGTH + 1, "0123456789") == strlen(name + HASH_LENGTH + 1);
+}
+
+/* A directory as for CApath: all is read at once, since later nobody can. */
 static void add_directory(X509_STORE *trust, const char *path, struct buf *ret_error)
 {
 	DIR *directory = opendir(path);
@@ -37,24 +47,32 @@ static void add_directory(X509_STORE *trust, const char *path, struct buf *ret_e
 		return;
 	}
 	while ((entry = readdir(directory)) != NULL) {
-		char *file = mem_printf("%s/%s", path, entry->d_name);
+		char *file;
 
 		/* What else lies there is none of our business. */
-		if (entry->d_name[0] != '.')
-			(void)X509_STORE_load_file(trust, file);
+		if (!is_hashed_name(entry->d_name))
+			continue;
+		file = mem_printf("%s/%s", path, entry->d_name);
+		(void)X509_STORE_load_file(trust, file);
 		ERR_clear_error();
 		free(file);
 	}
 	(void)closedir(directory);
 }
 
-/* The system's. It may have none. */
-static void add_default(X509_STORE *trust, struct buf *ret_error)
+/* The system's, of which it may have none. False: there is no such file. */
+static bool add_default_file(X509_STORE *trust)
+{
+	bool is_good = X509_STORE_load_file(trust, X509_get_default_cert_file()) == 1;
+
+	ERR_clear_error();
+	return is_good;
+}
+
+static void add_default_directory(X509_STORE *trust, struct buf *ret_error)
 {
 	const char *directory = X509_get_default_cert_dir();
 
-	if (X509_STORE_load_file(trust, X509_get_default_cert_file()) != 1)
-		ERR_clear_error();
 	if (access(directory, F_OK) == 0)
 		add_directory(trust, directory, ret_error);
 }
@@ -82,12 +100,12 @@ struct tls_files *tls_files_open(const char *ca_file, const char *ca_path, bool 
 		panic("OpenSSL: no memory for a store of certificates");
 	if (*ca_file != '\0' && X509_STORE_load_file(files->trust, ca_file) != 1)
 		complain(ret_error, ca_file);
-	else if (*ca_file != '\0')
-		files->names = SSL_load_client_CA_file(ca_file);
 	if (*ca_path != '\0')
 		add_directory(files->trust, ca_path, ret_error);
-	if (with_default && has_any)
-		add_default(files->trust, ret_error);
+	if (with_default && has_any) {
+		(void)add_default_file(files->trust);
+		add_default_directory(files->trust, ret_error);
+	}
 	if (*dh_file != '\0' && strcmp(dh_file, "auto") != 0) {
 		files->dh = read_dh(dh_file);
 		if (files->dh == NULL)
@@ -101,8 +119,9 @@ struct tls_files *tls_files_open_web(const char *ca_file, const char *ca_path, b
 {
 	struct tls_files *files = tls_files_open(ca_file, ca_path, with_default, "", ret_error);
 
-	if (*ca_file == '\0' && *ca_path == '\0')
-		add_default(files->trust, ret_error);
+	/* Each of the two has them all as a rule, and takes a while. */
+	if (*ca_file == '\0' && *ca_path == '\0' && !add_default_file(files->trust))
+		add_default_directory(files->trust, ret_error);
 	return files;
 }
 
@@ -123,6 +142,13 @@ bool tls_files_pem(const struct tls_files *files, struct buf *out)
 	BIO_free(bio);
 	sk_X509_pop_free(all, X509_free);
 	return is_good;
+}
+
+void tls_files_name_authorities(struct tls_files *files, const char *ca_file)
+{
+	if (*ca_file != '\0')
+		files->names = SSL_load_client_CA_file(ca_file);
+	ERR_clear_error();
 }
 
 void tls_files_add_anchors(struct tls_files *files, const char *path, struct buf *ret_error)

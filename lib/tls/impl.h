@@ -12,7 +12,7 @@
 
 struct tls_files {
 	X509_STORE *trust; /* never NULL */
-	STACK_OF(X509_NAME) *names; /* of the file's authorities: a server says whom it trusts */
+	STACK_OF(X509_NAME) *names; /* a server says whom it trusts; may be NULL */
 	EVP_PKEY *dh;      /* NULL: built in */
 };
 

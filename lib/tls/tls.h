@@ -41,18 +41,22 @@ MUST_USE bool tls_library_open(struct buf *ret_error);
 struct tls_files;
 
 /*
- * Trusted authorities from a file and all files of a directory (either may be empty), with the
- * system's beside them when `with_default` (tls_append_default_CA) says so; and DH parameters,
- * "auto" or empty: built in. Never NULL: what cannot be read is left out, with a line for each in
- * *ret_error. Freed by tls_files_close(); contexts keep what they need.
+ * Trusted authorities from a file, and a directory where they have names as openssl-rehash(1) gives
+ * them (either may be empty), with the system's beside them when `with_default`
+ * (tls_append_default_CA) says so; and DH parameters, "auto" or empty: built in. Never NULL: what
+ * cannot be read is left out, with a line for each in *ret_error. Freed by tls_files_close();
+ * contexts keep what they need.
  */
 struct tls_files *tls_files_open(const char *ca_file, const char *ca_path, bool with_default,
 				 const char *dh_file, struct buf *ret_error);
 void tls_files_close(struct tls_files *files);
 
+/* For a server: clients are told that they may show certificates of the authorities of this file. */
+void tls_files_name_authorities(struct tls_files *files, const char *ca_file);
+
 /*
  * The authorities that vouch for names on the web and, with MTA-STS, for MX hosts: as above, but the
- * system's where neither file nor directory is given.
+ * system's file, or without one its directory, where neither is given.
  */
 struct tls_files *tls_files_open_web(const char *ca_file, const char *ca_path, bool with_default,
 				     struct buf *ret_error);

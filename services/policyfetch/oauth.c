@@ -121,7 +121,7 @@ static void add_account(const struct oauth_account *account, const char *problem
 	self.count++;
 }
 
-void oauth_prepare(void)
+bool oauth_prepare(void)
 {
 	struct oauth_reader reader = { .line = 0 };
 	struct oauth_account account;
@@ -130,10 +130,11 @@ void oauth_prepare(void)
 	buf_init(&self.file, FILE_MAX);
 	oauth_store_open();
 	if (!read_secrets(conf->smtp_sasl_oauth_file, &self.file))
-		return;
+		return false;
 	reader.rest = buf_span(&self.file);
 	while (oauth_next(&reader, &account, &problem))
 		add_account(&account, problem, reader.at);
+	return self.count > 0;
 }
 
 void oauth_start(void)

@@ -77,11 +77,15 @@ static void serve(int fd, const char *client)
 
 static void prepare(void)
 {
-	https_prepare();
+	bool speaks_https = true;
+
 	if (is_oauth())
-		oauth_prepare();
+		speaks_https = oauth_prepare();
 	else
 		sts_prepare();
+	/* To read all authorities takes longer than all else in the start of this program. */
+	if (speaks_https)
+		https_prepare();
 }
 
 static void start(void)

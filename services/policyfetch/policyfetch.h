@@ -31,12 +31,12 @@ typedef bool handler_fn(struct ipc_channel *channel, const void *request);
 
 enum { ANSWER_MS = 5000 };
 
-/* In prepare(), and in the jail before the workers. */
+/* In prepare(), and in the jail before the workers. oauth_prepare(): whether there is any account. */
 void sts_prepare(void);
 void sts_start(void);
 handler_fn sts_handle;
 handler_fn report_handle;
-void oauth_prepare(void);
+bool oauth_prepare(void);
 void oauth_start(void);
 handler_fn oauth_handle;
 

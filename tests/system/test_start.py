@@ -39,6 +39,22 @@ def test_readiness(instance):
             master.kill()
 
 
+def test_one_service_does_not_come_up(instance):
+    """In the foreground a service that cannot start is tried again; qmgr and pickup, which start
+    last, do not wait for it for ever."""
+    instance.services.append("LISTEN1 inet n - n - - smtpd -o smtpd_client_restrictions=nonsense")
+    instance.write_master()
+    master = subprocess.Popen([program("postern"), "-c", str(instance.config), "start-fg"],
+                              stderr=subprocess.DEVNULL)
+    try:
+        instance.wait_log(r"smtpd.*throttling")
+        instance.submit("bob@example.test")
+        instance.wait_maildir("bob")
+    finally:
+        master.terminate()
+        assert master.wait(20) == 0
+
+
 def test_changed_file_counts(instance):
     """A table that a program has read into memory counts anew soon after its file has changed,
     without reload; DATABASE_README."""

@@ -3,7 +3,9 @@ forged MX records, trust anchors, connections that are kept, old parameters, whe
 
 import hashlib
 import re
+import shutil
 import ssl
+import subprocess
 
 import pytest
 from dnslib import RD
@@ -99,6 +101,18 @@ def test_trust_anchor(mta, make_sink, certs, anchor, sent):
     make_sink(A, tls=certs["foreign"].context())
     with mta.settings(smtp_tls_security_level="verify",
                       smtp_tls_trust_anchor_file=str(certs[anchor].cert)):
+        record = deliver(mta, "one.test")
+        assert (record["status"] == "sent") is sent, record
+
+
+@pytest.mark.parametrize("rehash,sent", [(True, True), (False, False)])
+def test_directory_of_authorities(mta, make_sink, certs, tmp_path, rehash, sent):
+    """smtp_tls_CApath, where OpenSSL finds certificates by the names of openssl-rehash(1) alone."""
+    shutil.copy(certs["foreign-ca"].cert, tmp_path / "authority.pem")
+    if rehash:
+        subprocess.run(["openssl", "rehash", str(tmp_path)], check=True)
+    make_sink(A, tls=certs["foreign"].context())
+    with mta.settings(smtp_tls_security_level="verify", smtp_tls_CApath=str(tmp_path)):
         record = deliver(mta, "one.test")
         assert (record["status"] == "sent") is sent, record
 
