@@ -8,10 +8,13 @@
  * Names are compared as they are.
  */
 
+#include <crypt.h>
+
 #include "base/buf.h"
 #include "base/htab.h"
 
-enum { PASSWD_USER_MAX = 255, PASSWD_PASSWORD_MAX = 1024, PASSWD_FILE_MAX = 64 * 1024 * 1024 };
+enum { PASSWD_USER_MAX = 255, PASSWD_PASSWORD_MAX = CRYPT_MAX_PASSPHRASE_SIZE - 1,
+       PASSWD_FILE_MAX = 64 * 1024 * 1024 };
 
 struct passwd_file {
 	struct htab users; /* name -> hash, a C string */
