@@ -80,24 +80,14 @@ static bool submit(struct ipc_channel *cleanup, struct span text, struct clock_m
 	struct msg_envelope envelope = { .sender = span_of(conf->double_bounce_sender),
 					 .rewrite_context = SPAN("local") };
 	struct msg_rcpt rcpt = { .address = span_of(conf->error_notice_recipient) };
-	struct buf envelope_text = BUF_INIT(4096), rcpt_text = BUF_INIT(4096);
-	struct msg_submit_open open = { .options = SUBMIT_NO_HEADER_BODY_CHECKS };
-	struct msg_submit_rcpts rcpts = { 0 };
-	struct msg_submit_data data = { .bytes = text, .is_last = true };
+	struct submit_start start = { .envelope = &envelope, .rcpt = &rcpt,
+				      .options = SUBMIT_NO_HEADER_BODY_CHECKS };
 	struct msg_submit_done done;
-	bool is_done = msg_envelope_encode(&envelope_text, &envelope) &&
-		       msg_rcpt_encode(&rcpt_text, &rcpt);
 
-	open.envelope = buf_span(&envelope_text);
-	rcpts.rcpts = buf_span(&rcpt_text);
-	is_done = is_done && IPC_SEND(cleanup, submit_open, &open, -1, deadline) == IPC_OK &&
-		  IPC_SEND(cleanup, submit_rcpts, &rcpts, -1, deadline) == IPC_OK &&
-		  IPC_SEND(cleanup, submit_data, &data, -1, deadline) == IPC_OK &&
-		  IPC_EXPECT(cleanup, submit_done, &done, deadline) == IPC_OK &&
-		  done.result == SUBMIT_OK;
-	buf_done(&envelope_text);
-	buf_done(&rcpt_text);
-	return is_done;
+	return submit_open(cleanup, &start, deadline) &&
+	       submit_bytes(cleanup, text, true, deadline) &&
+	       IPC_EXPECT(cleanup, submit_done, &done, deadline) == IPC_OK &&
+	       done.result == SUBMIT_OK;
 }
 
 void notice_flush(struct session *s)

@@ -6,18 +6,33 @@
 #include <errno.h>
 #include <unistd.h>
 
+/* What write(2) or pwrite(2) gave: false when it is over. */
+static bool take(ssize_t done, struct span *bytes)
+{
+	if (done < 0 && errno == EINTR)
+		return true;
+	if (done == 0)
+		errno = ENOSPC;
+	if (done <= 0)
+		return false;
+	*bytes = span_from(*bytes, (size_t)done);
+	return true;
+}
+
 bool fd_write_all(int fd, struct span bytes)
 {
-	while (bytes.n > 0) {
-		ssize_t done = write(fd, bytes.p, bytes.n);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done == 0)
-			errno = ENOSPC;
-		if (done <= 0)
+	while (bytes.n > 0)
+		if (!take(write(fd, bytes.p, bytes.n), &bytes))
 			return false;
-		bytes = span_from(bytes, (size_t)done);
-	}
+	return true;
+}
+
+bool fd_write_all_at(int fd, struct span bytes, uint64_t at)
+{
+	uint64_t end = at + bytes.n;
+
+	while (bytes.n > 0)
+		if (!take(pwrite(fd, bytes.p, bytes.n, (off_t)(end - bytes.n)), &bytes))
+			return false;
 	return true;
 }

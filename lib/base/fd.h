@@ -9,4 +9,7 @@
 /* Writes all of it. False with errno when that was not possible; a part may have been written. */
 MUST_USE bool fd_write_all(int fd, struct span bytes);
 
+/* The same to a place in a file, in bytes from its beginning. */
+MUST_USE bool fd_write_all_at(int fd, struct span bytes, uint64_t at);
+
 #endif

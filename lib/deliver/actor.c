@@ -234,7 +234,7 @@ static void act_once(const struct actor_identity *who, const struct msg_act_requ
 	if (!have_done(&actor, request, queue_fd, &answer)) {
 		/* The group of a command that it runs is its own business. */
 		(void)kill(pid, SIGKILL);
-		answer_failure(&answer, act, EIO, "the delivering process died or took too long");
+		answer_failure(&answer, act, EIO, ACTOR_GONE);
 	}
 	send_answer(&answer, -1);
 	ipc_close(&actor);

@@ -76,6 +76,9 @@ void actor_start(const struct actor_rules *rules);
  */
 void actor_ask(const struct msg_act_request *request, int queue_fd, struct msg_act_answer *ret);
 
+/* Why a delivery failed whose process gave no answer. */
+#define ACTOR_GONE "the delivering process died or took too long"
+
 /* Between the parts: how long a packet may take to leave, and a delivery beside its command's limit
  * (locks, slow disks). */
 enum { ACTOR_SEND_MS = 60 * 1000, ACTOR_SPARE_MS = 600 * 1000 };

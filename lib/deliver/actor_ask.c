@@ -51,7 +51,7 @@ void actor_start(const struct actor_rules *rules)
 static struct msg_act_answer no_answer(void)
 {
 	return (struct msg_act_answer){ .status = SPAN("4.3.0"), .error = EIO,
-					.reason = SPAN("the delivering process died or took too long") };
+					.reason = SPAN(ACTOR_GONE) };
 }
 
 enum asked { ANSWERED, NOT_SENT, NOT_ANSWERED };

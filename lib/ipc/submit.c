@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Connecting to cleanup; see submit.h. Runs in every program that submits mail. */
+/* Handing mail to cleanup; see submit.h. Runs in every program that submits mail. */
 
 #include "ipc/submit.h"
 
@@ -10,7 +10,7 @@
 #include "conf/conf.h"
 #include "proc/service.h"
 
-enum { SUBMIT_ID_BYTES = 32 };
+enum { SUBMIT_ID_BYTES = 32, ENVELOPE_BYTES = 16384, PIECE_BYTES = 128 * 1024 };
 
 /* Between messages cleanup says nothing: whatever is there to read is its end. */
 static bool is_alive(const struct ipc_channel *channel)
@@ -41,6 +41,39 @@ bool submit_connect(struct ipc_channel *channel, const char *service_name, char 
 		return false;
 	}
 	(void)snprintf(queue_id, SUBMIT_ID_BYTES, "%.*s", SPAN_ARG(ready.queue_id));
+	return true;
+}
+
+bool submit_open(struct ipc_channel *channel, const struct submit_start *start,
+		  struct clock_mono deadline)
+{
+	struct buf envelope = BUF_INIT(ENVELOPE_BYTES), rcpt = BUF_INIT(IPC_RECORD_MAX);
+	struct msg_submit_open open = { .options = start->options, .size_hint = start->size_hint };
+	struct msg_submit_rcpts rcpts = { 0 };
+	bool is_sent = msg_envelope_encode(&envelope, start->envelope) &&
+		       (start->rcpt == NULL || msg_rcpt_encode(&rcpt, start->rcpt));
+
+	open.envelope = buf_span(&envelope);
+	rcpts.rcpts = buf_span(&rcpt);
+	is_sent = is_sent && IPC_SEND(channel, submit_open, &open, -1, deadline) == IPC_OK &&
+		  (start->rcpt == NULL ||
+		   IPC_SEND(channel, submit_rcpts, &rcpts, -1, deadline) == IPC_OK);
+	buf_done(&envelope);
+	buf_done(&rcpt);
+	return is_sent;
+}
+
+bool submit_bytes(struct ipc_channel *channel, struct span bytes, bool is_last,
+		  struct clock_mono deadline)
+{
+	do {
+		struct msg_submit_data data = { .bytes = span_first(bytes, PIECE_BYTES) };
+
+		bytes = span_from(bytes, data.bytes.n);
+		data.is_last = is_last && bytes.n == 0;
+		if (IPC_SEND(channel, submit_data, &data, -1, deadline) != IPC_OK)
+			return false;
+	} while (bytes.n > 0);
 	return true;
 }
 

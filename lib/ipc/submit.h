@@ -11,9 +11,10 @@
  *     client:  submit_consent, or it closes
  *     cleanup: submit_done(result, next_queue_id)
  *
- * SUBMIT_OK means that the message is durable. A client that closes before the last
- * submit_data, or instead of submit_consent, has submitted nothing. cleanup may answer submit_done before the last data: the client then
- * need not send the rest, and closes or goes on with submit_data(is_last) whose bytes are dropped.
+ * SUBMIT_OK means that the message is durable. A client that closes before the last submit_data, or
+ * instead of submit_consent, has submitted nothing. cleanup may answer submit_done before the last
+ * data: the client then need not send the rest, and closes or goes on with submit_data(is_last)
+ * whose bytes are dropped.
  */
 
 #include "ipc/channel.h"
@@ -45,6 +46,24 @@ enum submit_result {
  * temporary local fault.
  */
 MUST_USE bool submit_connect(struct ipc_channel *channel, const char *service_name, char *queue_id);
+
+struct submit_start {
+	const struct msg_envelope *envelope;
+	const struct msg_rcpt *rcpt; /* the only recipient; NULL: the caller sends submit_rcpts itself */
+	uint32_t options;            /* SUBMIT_ */
+	uint64_t size_hint;
+};
+
+/* submit_open and, with a recipient, submit_rcpts. False: what it says is too large, or as below. */
+MUST_USE bool submit_open(struct ipc_channel *channel, const struct submit_start *start,
+			   struct clock_mono deadline);
+
+/*
+ * Content of any length, as submit_data in pieces; with `is_last` its end, though `bytes` may be
+ * empty. False: cleanup has gone, or takes nothing until the deadline.
+ */
+MUST_USE bool submit_bytes(struct ipc_channel *channel, struct span bytes, bool is_last,
+			   struct clock_mono deadline);
 
 /* The options (SUBMIT_) that receive_override_options of this process asks for. */
 uint32_t submit_options(void);

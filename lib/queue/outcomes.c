@@ -14,28 +14,12 @@
 #include <unistd.h>
 
 #include "base/crc32c.h"
+#include "base/fd.h"
 #include "queue/header.h"
 
 static const char magic[8] = "PQLOG1\n";
 
 enum { HEADER_BYTES = 16, CRC_BYTES = 4, SHORT_BYTES = 4096 };
-
-static bool write_all(int fd, struct span bytes, uint64_t at)
-{
-	while (bytes.n > 0) {
-		ssize_t done = pwrite(fd, bytes.p, bytes.n, (off_t)at);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done == 0)
-			errno = ENOSPC;
-		if (done <= 0)
-			return false;
-		bytes = span_from(bytes, (size_t)done);
-		at += (uint64_t)done;
-	}
-	return true;
-}
 
 /* What the header says of a log that has so many bytes: of records that count. 0 for a new log. */
 static uint64_t count_of(const unsigned char *raw, ssize_t size, uint64_t file_bytes)
@@ -106,14 +90,14 @@ static bool append_to(int fd, struct span outcomes)
 	}
 	memcpy(header, magic, sizeof(magic));
 	queue_put_le(header + 8, 8, count + records.length);
-	is_done = write_all(fd, buf_span(&records), HEADER_BYTES + count) &&
-		  write_all(fd, (struct span){ (const char *)header, sizeof(header) }, 0);
+	is_done = fd_write_all_at(fd, buf_span(&records), HEADER_BYTES + count) &&
+		  fd_write_all_at(fd, (struct span){ (const char *)header, sizeof(header) }, 0);
 	if (!is_done) {
 		int saved = errno;
 
 		/* What counts is as it was, if only the old count can still be written. */
 		queue_put_le(header + 8, 8, count);
-		(void)write_all(fd, (struct span){ (const char *)header, sizeof(header) }, 0);
+		(void)!fd_write_all_at(fd, (struct span){ (const char *)header, sizeof(header) }, 0);
 		errno = saved;
 	}
 	buf_done(&records);

@@ -77,13 +77,12 @@ void forward_add(struct run *run, const struct target *target)
 static bool send_open(struct run *run, const struct forwarding *forwarding, struct clock_mono limit)
 {
 	struct msg_envelope envelope = run->delivery->envelope;
-	struct buf packed = BUF_INIT(16384);
-	struct msg_submit_open open = {
+	struct submit_start start = {
+		.envelope = &envelope,
 		.options = SUBMIT_NO_HEADER_BODY_CHECKS | SUBMIT_NO_BCC | SUBMIT_NO_MILTERS |
 			   SUBMIT_NO_RECEIVED | SUBMIT_INTERNAL,
 		.size_hint = queue_message_size(&run->delivery->header),
 	};
-	bool is_sent;
 
 	envelope.sender = forwarding->sender;
 	envelope.rewrite_context = SPAN("local");
@@ -96,11 +95,7 @@ static bool send_open(struct run *run, const struct forwarding *forwarding, stru
 		envelope.envid = (struct span){ NULL, 0 };
 		envelope.ret = 0;
 	}
-	is_sent = msg_envelope_encode(&packed, &envelope);
-	open.envelope = buf_span(&packed);
-	is_sent = is_sent && IPC_SEND(&cleanup, submit_open, &open, -1, limit) == IPC_OK;
-	buf_done(&packed);
-	return is_sent;
+	return submit_open(&cleanup, &start, limit);
 }
 
 static bool send_rcpts(const struct forwarding *forwarding, struct clock_mono limit)
@@ -123,21 +118,6 @@ static bool send_rcpts(const struct forwarding *forwarding, struct clock_mono li
 			return false;
 		all = rest;
 	}
-	return true;
-}
-
-static bool send_bytes(struct span bytes, bool is_last, struct clock_mono limit)
-{
-	enum { PIECE = 128 * 1024 };
-
-	do {
-		struct msg_submit_data data = { .bytes = span_first(bytes, PIECE) };
-
-		bytes = span_from(bytes, data.bytes.n);
-		data.is_last = is_last && bytes.n == 0;
-		if (IPC_SEND(&cleanup, submit_data, &data, -1, limit) != IPC_OK)
-			return false;
-	} while (bytes.n > 0);
 	return true;
 }
 
@@ -173,16 +153,16 @@ static bool send_content(struct run *run, const struct forwarding *forwarding, c
 	bool is_good;
 
 	make_head(run, forwarding, id, &head);
-	is_good = send_bytes(buf_span(&head), false, limit);
+	is_good = submit_bytes(&cleanup, buf_span(&head), false, limit);
 	buf_done(&head);
 	queue_body_start(&body, run->delivery->fd, &run->delivery->header);
 	while ((status = queue_body_next(&body, &block)) == BODY_BLOCK && is_good)
-		is_good = send_bytes(block, false, limit);
+		is_good = submit_bytes(&cleanup, block, false, limit);
 	queue_body_done(&body);
 	if (is_good && status != BODY_END)
 		log_warn("%s: the body cannot be read", run->delivery->id);
 	/* Only now is it known to be undamaged. */
-	return is_good && status == BODY_END && send_bytes((struct span){ NULL, 0 }, true, limit);
+	return is_good && status == BODY_END && submit_bytes(&cleanup, (struct span){ NULL, 0 }, true, limit);
 }
 
 /* The outcome of a submission; `id` of QUEUE_ID_BYTES bytes gets its queue id. */

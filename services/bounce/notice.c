@@ -79,9 +79,7 @@ struct submission {
 
 static void send_piece(struct submission *s, bool is_last)
 {
-	struct msg_submit_data data = { .bytes = buf_span(&s->piece), .is_last = is_last };
-
-	if (!s->is_broken && IPC_SEND(&cleanup, submit_data, &data, -1, s->deadline) != IPC_OK)
+	if (!s->is_broken && !submit_bytes(&cleanup, buf_span(&s->piece), is_last, s->deadline))
 		s->is_broken = true;
 	buf_reset(&s->piece);
 }
@@ -104,7 +102,6 @@ static bool open_submission(struct submission *s, const struct report *report, s
 			    struct span rcpt_address)
 {
 	bool is_filtered = has_class(conf->internal_mail_filter_classes, "bounce");
-	struct buf envelope_record = BUF_INIT(16384), rcpt_record = BUF_INIT(8192);
 	struct msg_envelope envelope = {
 		.sender = sender,
 		.rewrite_context = SPAN("local"),
@@ -116,25 +113,15 @@ static bool open_submission(struct submission *s, const struct report *report, s
 	};
 	struct msg_rcpt rcpt = { .address = rcpt_address, .orig_address = rcpt_address,
 				 .notify = sender.n == 0 ? DSN_NOTIFY_NEVER : 0 };
-	bool is_good;
+	struct submit_start start = {
+		.envelope = &envelope,
+		.rcpt = &rcpt,
+		.options = is_filtered ? 0
+				       : SUBMIT_INTERNAL | SUBMIT_NO_MILTERS |
+						 SUBMIT_NO_HEADER_BODY_CHECKS,
+	};
 
-	is_good = msg_envelope_encode(&envelope_record, &envelope) &&
-		  msg_rcpt_encode(&rcpt_record, &rcpt);
-	if (is_good) {
-		struct msg_submit_open open = {
-			.envelope = buf_span(&envelope_record),
-			.options = is_filtered ? 0
-					       : SUBMIT_INTERNAL | SUBMIT_NO_MILTERS |
-							 SUBMIT_NO_HEADER_BODY_CHECKS,
-		};
-		struct msg_submit_rcpts rcpts = { .rcpts = buf_span(&rcpt_record) };
-
-		is_good = IPC_SEND(&cleanup, submit_open, &open, -1, s->deadline) == IPC_OK &&
-			  IPC_SEND(&cleanup, submit_rcpts, &rcpts, -1, s->deadline) == IPC_OK;
-	}
-	buf_done(&envelope_record);
-	buf_done(&rcpt_record);
-	return is_good;
+	return submit_open(&cleanup, &start, s->deadline);
 }
 
 /* The end: cleanup's answer. `ret_id` is of the notification. */

@@ -41,14 +41,10 @@ bool handover_start(struct handover *handover, const char *name)
 
 void handover_open(struct handover *handover, const struct msg_envelope *envelope, unsigned options)
 {
-	struct buf record = BUF_INIT(IPC_RECORD_MAX);
-	struct msg_submit_open open = { .options = options };
-	bool is_sent = msg_envelope_encode(&record, envelope);
+	struct submit_start start = { .envelope = envelope, .options = options };
 
-	open.envelope = buf_span(&record);
-	if (!is_sent || IPC_SEND(&cleanup, submit_open, &open, -1, ipc_deadline()) != IPC_OK)
+	if (!submit_open(&cleanup, &start, ipc_deadline()))
 		lose(handover);
-	buf_done(&record);
 }
 
 static void send_rcpts(struct handover *handover)
@@ -71,11 +67,8 @@ void handover_rcpt(struct handover *handover, const struct msg_rcpt *rcpt)
 
 void handover_data(struct handover *handover, struct span bytes, bool is_last)
 {
-	struct msg_submit_data data = { .bytes = bytes, .is_last = is_last };
-
 	send_rcpts(handover);
-	if (!handover->is_lost &&
-	    IPC_SEND(&cleanup, submit_data, &data, -1, ipc_deadline()) != IPC_OK)
+	if (!handover->is_lost && !submit_bytes(&cleanup, bytes, is_last, ipc_deadline()))
 		lose(handover);
 }
 

@@ -26,7 +26,6 @@ enum {
 	POST_MS = 150 * 1000,
 	GZIP_LIMIT = 128 * 1024,
 	MAIL_LIMIT = 512 * 1024,
-	PIECE_BYTES = 64 * 1024,
 	LINE_BYTES = 57, /* 76 characters of base64: RFC 2045 6.8 */
 };
 
@@ -84,42 +83,19 @@ static void put_message(const struct report *report, struct span rcpt, struct sp
 	buf_done(&to);
 }
 
-static bool send_envelope(struct ipc_channel *cleanup, struct span rcpt_address,
-			  struct clock_mono deadline)
+static bool begin(struct ipc_channel *cleanup, struct span rcpt_address, struct clock_mono deadline)
 {
-	struct buf envelope_record = BUF_INIT(16384), rcpt_record = BUF_INIT(8192);
 	struct msg_envelope envelope = { .sender = span_of(conf->tlsrpt_sender),
 					 .rewrite_context = SPAN("local"),
 					 .create_us = clock_wall_now().us };
 	/* Nobody reads the mail of that sender. */
 	struct msg_rcpt rcpt = { .address = rcpt_address, .orig_address = rcpt_address,
 				 .notify = DSN_NOTIFY_NEVER };
-	struct msg_submit_open open = { .options = SUBMIT_INTERNAL | SUBMIT_NO_BCC |
-						   SUBMIT_NO_HEADER_BODY_CHECKS };
-	struct msg_submit_rcpts rcpts = { 0 };
-	bool is_good = msg_envelope_encode(&envelope_record, &envelope) &&
-		       msg_rcpt_encode(&rcpt_record, &rcpt);
+	struct submit_start start = { .envelope = &envelope, .rcpt = &rcpt,
+				      .options = SUBMIT_INTERNAL | SUBMIT_NO_BCC |
+						 SUBMIT_NO_HEADER_BODY_CHECKS };
 
-	open.envelope = buf_span(&envelope_record);
-	rcpts.rcpts = buf_span(&rcpt_record);
-	is_good = is_good && IPC_SEND(cleanup, submit_open, &open, -1, deadline) == IPC_OK &&
-		  IPC_SEND(cleanup, submit_rcpts, &rcpts, -1, deadline) == IPC_OK;
-	buf_done(&envelope_record);
-	buf_done(&rcpt_record);
-	return is_good;
-}
-
-static bool send_content(struct ipc_channel *cleanup, struct span text, struct clock_mono deadline)
-{
-	do {
-		struct msg_submit_data data = { .bytes = span_first(text, PIECE_BYTES) };
-
-		text = span_from(text, data.bytes.n);
-		data.is_last = text.n == 0;
-		if (IPC_SEND(cleanup, submit_data, &data, -1, deadline) != IPC_OK)
-			return false;
-	} while (text.n > 0);
-	return true;
+	return submit_open(cleanup, &start, deadline);
 }
 
 static enum outcome submit(const struct report *report, struct span rcpt, struct span gzip,
@@ -135,8 +111,8 @@ static enum outcome submit(const struct report *report, struct span rcpt, struct
 	put_message(report, rcpt, gzip, &message);
 	is_good = !buf_is_over(&message) &&
 		  submit_connect(&cleanup, conf->cleanup_service_name, id) &&
-		  send_envelope(&cleanup, rcpt, deadline) &&
-		  send_content(&cleanup, buf_span(&message), deadline) &&
+		  begin(&cleanup, rcpt, deadline) &&
+		  submit_bytes(&cleanup, buf_span(&message), true, deadline) &&
 		  IPC_EXPECT(&cleanup, submit_done, &done, deadline) == IPC_OK;
 	if (!is_good)
 		(void)buf_printf(why, "the %s service does not take it", conf->cleanup_service_name);

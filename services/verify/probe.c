@@ -61,25 +61,16 @@ static bool send_message(struct probe *probe)
 	struct span address = span_of(probe->address);
 	/* The original address is what the outcome is reported for, whatever becomes of it. */
 	struct msg_rcpt rcpt = { .address = address, .orig_address = address };
-	struct buf envelope_text = BUF_INIT(4096), rcpt_text = BUF_INIT(8192);
-	struct msg_submit_open open = { .options = SUBMIT_NO_HEADER_BODY_CHECKS | SUBMIT_NO_BCC |
-						   SUBMIT_NO_MILTERS | SUBMIT_NO_RECEIVED |
-						   SUBMIT_INTERNAL };
-	struct msg_submit_rcpts rcpts = { 0 };
-	struct msg_submit_data data = { .is_last = true };
+	struct submit_start start = { .envelope = &envelope, .rcpt = &rcpt,
+				      .options = SUBMIT_NO_HEADER_BODY_CHECKS | SUBMIT_NO_BCC |
+						 SUBMIT_NO_MILTERS | SUBMIT_NO_RECEIVED |
+						 SUBMIT_INTERNAL };
 	struct clock_mono now = clock_in_ms(0);
-	bool is_sent = has_sender && msg_envelope_encode(&envelope_text, &envelope) &&
-		       msg_rcpt_encode(&rcpt_text, &rcpt);
+	/* All fits any socket buffer: there is no waiting. */
+	bool is_sent = has_sender && submit_open(&probe->cleanup, &start, now) &&
+		       submit_bytes(&probe->cleanup, (struct span){ NULL, 0 }, true, now);
 
-	open.envelope = buf_span(&envelope_text);
-	rcpts.rcpts = buf_span(&rcpt_text);
-	/* The three fit any socket buffer: there is no waiting. */
-	is_sent = is_sent && IPC_SEND(&probe->cleanup, submit_open, &open, -1, now) == IPC_OK &&
-		  IPC_SEND(&probe->cleanup, submit_rcpts, &rcpts, -1, now) == IPC_OK &&
-		  IPC_SEND(&probe->cleanup, submit_data, &data, -1, now) == IPC_OK;
 	buf_done(&sender);
-	buf_done(&envelope_text);
-	buf_done(&rcpt_text);
 	return is_sent;
 }
 
