@@ -51,7 +51,7 @@ static bool is_due(const struct scan *scan, const char *id)
 /* False when there is no room for it; it is kept for later. */
 static bool take(struct scan *scan)
 {
-	switch (message_activate(scan->id, scan->dir)) {
+	switch (message_activate(scan->id, scan->dir, false)) {
 	case ACTIVATE_OK:
 	case ACTIVATE_GONE:
 		break;
@@ -147,7 +147,7 @@ void scan_start(void)
 
 void scan_hint(const char *id)
 {
-	switch (message_activate(id, QUEUE_INCOMING)) {
+	switch (message_activate(id, QUEUE_INCOMING, true)) {
 	case ACTIVATE_OK:
 	case ACTIVATE_GONE:
 		return;
@@ -166,7 +166,7 @@ bool scan_one(const char *id)
 	static const struct timespec now[2] = { { .tv_nsec = UTIME_OMIT },
 						{ .tv_nsec = UTIME_NOW } };
 
-	switch (message_activate(id, QUEUE_DEFERRED)) {
+	switch (message_activate(id, QUEUE_DEFERRED, false)) {
 	case ACTIVATE_OK:
 	case ACTIVATE_BUSY:
 		return true;
@@ -177,7 +177,7 @@ bool scan_one(const char *id)
 	case ACTIVATE_GONE:
 		break;
 	}
-	return message_activate(id, QUEUE_INCOMING) != ACTIVATE_GONE;
+	return message_activate(id, QUEUE_INCOMING, false) != ACTIVATE_GONE;
 }
 
 void scan_resume(void)
