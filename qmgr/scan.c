@@ -38,14 +38,19 @@ static void go_on_soon(void)
 		event_at(&turn_timer, clock_in_ms(0), on_turn);
 }
 
+/* Whether the next try is now; or so far away that it was set while the clock was wrong, behind the end of
+ * any message's lifetime. */
 static bool is_due(const struct scan *scan, const char *id)
 {
+	int64_t now_s = clock_wall_now().us / 1000000;
+	int64_t never_s = (int64_t)conf->maximal_queue_lifetime + conf->maximal_backoff_time +
+			  conf->minimal_backoff_time;
 	struct stat st;
 
 	if (scan->dir == QUEUE_INCOMING || scan->is_all)
 		return true;
 	return fstatat(queue_dirs.fds[scan->dir], id, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       st.st_mtim.tv_sec <= clock_wall_now().us / 1000000;
+	       (st.st_mtim.tv_sec <= now_s || st.st_mtim.tv_sec > now_s + never_s);
 }
 
 /* False when there is no room for it; it is kept for later. */
