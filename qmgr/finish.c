@@ -126,6 +126,10 @@ static void step_rest(struct message *message)
 
 	if (!message->must_defer) {
 		step_remove(message);
+	} else if (message->mark_count > 0) {
+		/* By the file there are recipients left who have the message: nobody may hear that they
+		 * have not. */
+		step_defer(message);
 	} else if (is_forced || is_too_old(message)) {
 		log_info("%s: from=<%s>, status=%s, returned to sender", message->id,
 			 log_address(message->envelope.sender),

@@ -286,15 +286,18 @@ void rcpt_settle(struct portion *portion, struct rcpt *rcpt)
 
 /* ---- the life of a message ---- */
 
-/* Whether logs of an earlier run are there; a message that came while we run has none. */
-static void look_for_logs(struct message *message)
+/*
+ * Whether logs of an earlier run are there. A message that is new has none; what the clock says of its age
+ * is not enough: it may have been ahead when an earlier qmgr tried the message.
+ */
+static void look_for_logs(struct message *message, bool is_new)
 {
 	static const enum queue_dir logs[] = { QUEUE_BOUNCE, QUEUE_DEFER, QUEUE_TRACE };
 	static struct clock_wall start;
 
 	if (start.us == 0)
 		start = clock_wall_now();
-	if (message->dir == QUEUE_INCOMING && message->header.arrival.us >= start.us)
+	if (is_new && message->header.arrival.us >= start.us)
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(logs); i++)
 		message->has_log[logs[i]] =
@@ -376,7 +379,7 @@ int message_take_fd(struct message *message)
 	return fd;
 }
 
-enum activate message_activate(const char *id, enum queue_dir dir)
+enum activate message_activate(const char *id, enum queue_dir dir, bool is_new)
 {
 	struct message *message;
 	struct queue_file file;
@@ -405,7 +408,7 @@ enum activate message_activate(const char *id, enum queue_dir dir)
 		message_free(message);
 		return ACTIVATE_GONE;
 	}
-	look_for_logs(message);
+	look_for_logs(message, is_new);
 	message->is_counted_probe = probe_is(message);
 	probes_in_memory += message->is_counted_probe;
 	log_info("%s: from=<%s>, size=%llu, nrcpt=%u (queue active)", id,

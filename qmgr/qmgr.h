@@ -142,8 +142,11 @@ extern size_t probes_in_memory; /* messages that are address probes */
 
 enum activate { ACTIVATE_OK, ACTIVATE_BUSY, ACTIVATE_GONE, ACTIVATE_FULL };
 
-/* Makes a message active: opens, checks and locks the file, loads recipients. */
-enum activate message_activate(const char *id, enum queue_dir dir);
+/*
+ * Makes a message active: opens, checks and locks the file, loads recipients. `is_new`: cleanup has just
+ * said that it wrote it, so that nobody can have tried it before.
+ */
+enum activate message_activate(const char *id, enum queue_dir dir, bool is_new);
 bool messages_are_full(void);
 
 /* Loads the next portion when it is time to; ends the message when nothing is left. */

@@ -38,20 +38,25 @@ static void go_on_soon(void)
 		event_at(&turn_timer, clock_in_ms(0), on_turn);
 }
 
+/* Whether the next try is now; or so far away that it was set while the clock was wrong, behind the end of
+ * any message's lifetime. */
 static bool is_due(const struct scan *scan, const char *id)
 {
+	int64_t now_s = clock_wall_now().us / 1000000;
+	int64_t never_s = (int64_t)conf->maximal_queue_lifetime + conf->maximal_backoff_time +
+			  conf->minimal_backoff_time;
 	struct stat st;
 
 	if (scan->dir == QUEUE_INCOMING || scan->is_all)
 		return true;
 	return fstatat(queue_dirs.fds[scan->dir], id, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       st.st_mtim.tv_sec <= clock_wall_now().us / 1000000;
+	       (st.st_mtim.tv_sec <= now_s || st.st_mtim.tv_sec > now_s + never_s);
 }
 
 /* False when there is no room for it; it is kept for later. */
 static bool take(struct scan *scan)
 {
-	switch (message_activate(scan->id, scan->dir)) {
+	switch (message_activate(scan->id, scan->dir, false)) {
 	case ACTIVATE_OK:
 	case ACTIVATE_GONE:
 		break;
@@ -147,7 +152,7 @@ void scan_start(void)
 
 void scan_hint(const char *id)
 {
-	switch (message_activate(id, QUEUE_INCOMING)) {
+	switch (message_activate(id, QUEUE_INCOMING, true)) {
 	case ACTIVATE_OK:
 	case ACTIVATE_GONE:
 		return;
@@ -166,7 +171,7 @@ bool scan_one(const char *id)
 	static const struct timespec now[2] = { { .tv_nsec = UTIME_OMIT },
 						{ .tv_nsec = UTIME_NOW } };
 
-	switch (message_activate(id, QUEUE_DEFERRED)) {
+	switch (message_activate(id, QUEUE_DEFERRED, false)) {
 	case ACTIVATE_OK:
 	case ACTIVATE_BUSY:
 		return true;
@@ -177,7 +182,7 @@ bool scan_one(const char *id)
 	case ACTIVATE_GONE:
 		break;
 	}
-	return message_activate(id, QUEUE_INCOMING) != ACTIVATE_GONE;
+	return message_activate(id, QUEUE_INCOMING, false) != ACTIVATE_GONE;
 }
 
 void scan_resume(void)

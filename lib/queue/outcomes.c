@@ -32,8 +32,8 @@ static uint64_t count_of(const unsigned char *raw, ssize_t size, uint64_t file_b
 	return count < file_bytes - HEADER_BYTES ? count : file_bytes - HEADER_BYTES;
 }
 
-/* Bytes of records that count. False with errno. */
-static bool read_count(int fd, uint64_t *ret_count)
+/* Bytes of records that count. `*ret_is_cut`: the header has more. False with errno. */
+static bool read_count(int fd, uint64_t *ret_count, bool *ret_is_cut)
 {
 	unsigned char raw[HEADER_BYTES];
 	struct stat st;
@@ -42,7 +42,56 @@ static bool read_count(int fd, uint64_t *ret_count)
 	if (size < 0 || fstat(fd, &st) < 0)
 		return false;
 	*ret_count = count_of(raw, size, (uint64_t)st.st_size);
+	*ret_is_cut = *ret_count > 0 && *ret_count < queue_get_le(raw + 8, 8);
 	return true;
+}
+
+/* The records that count, behind what is in `ret`. 0 or an errno. */
+static int read_records(int fd, uint64_t count, struct buf *ret)
+{
+	uint64_t at = 0;
+
+	while (at < count) {
+		size_t size = count - at < 65536 ? (size_t)(count - at) : 65536;
+		char *room = buf_room(ret, size);
+		ssize_t done = room != NULL ? pread(fd, room, size, (off_t)(HEADER_BYTES + at)) : -1;
+
+		if (room == NULL)
+			return EFBIG;
+		if (done < 0 && errno != EINTR)
+			return errno;
+		if (done == 0)
+			return 0;
+		if (done > 0) {
+			buf_grew(ret, (size_t)done);
+			at += (uint64_t)done;
+		}
+	}
+	return 0;
+}
+
+/* Where to append: behind what counts. When a power cut took the end of that, readers would stop at
+ * what is left of the last record, so it goes. False with errno. */
+static bool find_end(int fd, uint64_t *ret_count)
+{
+	struct buf log = BUF_INIT(SIZE_MAX / 4);
+	struct msg_outcome outcome;
+	struct span rest;
+	bool is_cut;
+	int error = 0;
+
+	if (!read_count(fd, ret_count, &is_cut))
+		return false;
+	if (is_cut) {
+		error = read_records(fd, *ret_count, &log);
+		rest = buf_span(&log);
+		while (queue_outcomes_next(&rest, &outcome))
+			;
+		*ret_count = log.length - rest.n;
+	}
+	buf_done(&log);
+	errno = error;
+	return error == 0;
 }
 
 /* A log that is shorter than that is read at once: most are. */
@@ -84,7 +133,7 @@ static bool append_to(int fd, struct span outcomes)
 		record.n -= outcomes.n;
 		add_record(&records, record);
 	}
-	if (!read_count(fd, &count)) {
+	if (!find_end(fd, &count)) {
 		buf_done(&records);
 		return false;
 	}
@@ -126,8 +175,9 @@ bool queue_outcomes_append(const struct queue_dirs *dirs, enum queue_dir dir, co
 bool queue_outcomes_read(const struct queue_dirs *dirs, enum queue_dir dir, const char *id,
 			 struct buf *ret)
 {
-	int fd = queue_open_in(dirs, dir, id, O_RDONLY), error = 0;
-	uint64_t count, at = 0;
+	int fd = queue_open_in(dirs, dir, id, O_RDONLY), error;
+	uint64_t count;
+	bool is_cut;
 
 	if (fd < 0)
 		return false;
@@ -135,24 +185,7 @@ bool queue_outcomes_read(const struct queue_dirs *dirs, enum queue_dir dir, cons
 		(void)close(fd);
 		return true;
 	}
-	if (!read_count(fd, &count))
-		error = errno;
-	while (error == 0 && at < count) {
-		size_t size = count - at < 65536 ? (size_t)(count - at) : 65536;
-		char *room = buf_room(ret, size);
-		ssize_t done = room != NULL ? pread(fd, room, size, (off_t)(HEADER_BYTES + at)) : -1;
-
-		if (room == NULL)
-			error = EFBIG;
-		else if (done < 0 && errno != EINTR)
-			error = errno;
-		else if (done == 0)
-			break;
-		if (error == 0 && done > 0) {
-			buf_grew(ret, (size_t)done);
-			at += (uint64_t)done;
-		}
-	}
+	error = read_count(fd, &count, &is_cut) ? read_records(fd, count, ret) : errno;
 	(void)close(fd);
 	errno = error;
 	return error == 0;

@@ -42,8 +42,11 @@ static uint32_t append(const struct msg_bounce_append *request)
 		return EINVAL;
 	if (queue_outcomes_append(&dirs, log, id, request->outcomes, log == QUEUE_BOUNCE))
 		return 0;
-	log_warn("%s: append to %s: %s", id, queue_dir_name(log), strerror(errno));
-	return (uint32_t)errno;
+
+	int error = errno != 0 ? errno : EIO;
+
+	log_warn("%s: append to %s: %s", id, queue_dir_name(log), strerror(error));
+	return (uint32_t)error;
 }
 
 static uint32_t send_notice(const struct msg_bounce_send *request)

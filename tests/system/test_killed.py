@@ -1,19 +1,22 @@
 """What becomes of work that was under way when a process is killed, or the system stopped."""
 
+import contextlib
 import fcntl
 import os
 import signal
+import struct
 import time
 
 import pytest
 from mta import ROOT, poll
+from sink import HANG
 
 SLOW = 1.5
 """Seconds that the next host takes for its 250."""
 
 
 def processes(program):
-    """Process number and parent of each process of a program."""
+    """Process number and parent of each process of a program, or of all ("")."""
     found = {}
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit():
@@ -24,9 +27,18 @@ def processes(program):
                 parent = int(file.read().rpartition(")")[2].split()[1])
         except OSError:
             continue
-        if path.startswith(f"{ROOT}/") and path.endswith(f"/{program}"):
+        if path.startswith(f"{ROOT}/") and path.endswith(f"/{program}" if program else ""):
             found[int(entry.name)] = parent
     return found
+
+
+def kill_everything():
+    """Kills all that runs from the install root, until nothing is left."""
+    while found := processes(""):
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
 
 
 def master(instance):
@@ -110,6 +122,54 @@ def test_leftovers(make_mta):
         poll(lambda: not paths[0].exists() and not paths[1].exists())
         assert paths[-1].exists()
     poll(lambda: not paths[-1].exists())
+
+
+def crc32c(data):
+    """The checksum of queue files."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def set_arrival(path, seconds):
+    """Changes what a queue file says of its arrival (lib/queue/header.h)."""
+    with path.open("r+b") as file:
+        raw = bytearray(file.read(100))
+        struct.pack_into("<q", raw, 16, int(seconds * 1000000))
+        struct.pack_into("<I", raw, 96, crc32c(raw[:96]))
+        file.seek(0)
+        file.write(raw)
+
+
+@pytest.mark.parametrize("ahead", [0, 86400])
+def test_failure_is_returned_after_kill(make_mta, make_sink, ahead):
+    """A failure that was noted before everything was killed is returned, also when the clock was a day
+    ahead when the message came, and is right by now."""
+    host = make_sink("198.51.100.1")
+    slow = make_sink("198.51.100.2")
+    slow.rule("DOT", "250 2.0.0 taken", delay=SLOW)
+    make_sink("198.51.100.3").rule("RCPT", "550 5.1.1 no such user")
+    instance = make_mta(main={
+        "relay_domains": "bad.test, slow.test, hangs.test", "transport_maps":
+        "inline:{bad.test=smtp:[198.51.100.3], slow.test=smtp:[198.51.100.2], hangs.test=smtp:[198.51.100.1]}"})
+    hanging = host.rule("DOT", HANG)
+    qid = instance.inject(["y@bad.test", "z@slow.test", "x@hangs.test"], sender="bob@example.test")
+    path = instance.queue / "incoming" / qid
+    before = path.read_bytes()
+    # Both that are done are marked in the file.
+    poll(lambda: sum(a != b for a, b in zip(before, path.read_bytes())) == 2)
+    assert (instance.queue / "bounce" / qid).exists()
+    kill_everything()
+    hanging.action = "250 2.0.0 taken"
+    set_arrival(path, time.time() + ahead)
+    instance.start()
+    instance.wait_log(f"{qid}: removed", timeout=30)
+    notice, = instance.wait_maildir("bob")
+    assert [r["Final-Recipient"] for r in notice.dsn().recipients] == ["rfc822; y@bad.test"]
+    assert len(slow.messages) == 1
 
 
 def test_unreadable_in_maildrop(make_mta):
