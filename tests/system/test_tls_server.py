@@ -220,6 +220,12 @@ def test_broken_pair(make_mta, ca, level, key, problem):
         assert ("STARTTLS" in c.ehlo()) == (level == "encrypt")
         assert str(c.cmd("STARTTLS")).startswith("454 4.7.0 ")
         c.mail("a@client.test", expect=250 if level == "may" else r"530 5\.7\.0 ")
+        # However often a client tries, it is named once.
+        c.ehlo()
+        c.cmd("STARTTLS", 454)
+        c.quit()
+    mta.wait_log(r"smtpd\[\d+\]: disconnect from ")
+    assert len(mta.grep_log(rf"smtpd\[\d+\]: warning: localhost\S+: TLS is not available: .*{problem}")) == 1
     mta.destroy()
 
 
