@@ -321,6 +321,53 @@ def test_protocols_by_default(make_mta, certs):
         assert ("\nVerification" in out and "Cipher is (NONE)" not in out) is works, out
 
 
+@pytest.fixture(scope="module")
+def tuned(make_mta, certs):
+    """Service 1: no options; 2 and 3: no tickets, in two ways; 4: another cipher for them; 5: the server's
+    order of ciphers, but ChaCha for who has it first."""
+    return make_mta(
+        main={"smtpd_tls_security_level": "may", "smtpd_tls_cert_file": str(certs["ec"].cert),
+              "smtpd_tls_key_file": str(certs["ec"].key),
+              "tls_disable_workarounds": "cve-2010-4180, tlsext_padding, nonsense",
+              "tls_ssl_options": "0x1z"},
+        services=[f"LISTEN1 {SMTPD} -o tls_ssl_options=",
+                  f"LISTEN2 {SMTPD} -o {{ tls_ssl_options = no_compression, no_ticket }}",
+                  f"LISTEN3 {SMTPD} -o tls_session_ticket_cipher=",
+                  f"LISTEN4 {SMTPD} -o tls_session_ticket_cipher=camellia-128-cbc",
+                  f"LISTEN5 {SMTPD} -o tls_ssl_options=PRIORITIZE_CHACHA -o tls_preempt_cipherlist=yes"])
+
+
+@pytest.mark.parametrize("listen, works", [(1, True), (2, False), (3, False), (4, True)])
+@pytest.mark.parametrize("version", [V12, V13])
+def test_tickets(tuned, listen, works, version):
+    """tls_ssl_options and tls_session_ticket_cipher say whether there are tickets."""
+    context = client_context(version)
+    with tls_client(tuned, listen, context=context) as c:
+        session = c.sock.session
+        c.quit()
+    assert session.has_ticket is works
+    with tuned.smtp(listen) as c:
+        c.ehlo()
+        c.cmd("STARTTLS", 220)
+        c.sock = context.wrap_socket(c.sock, session=session)
+        assert c.sock.session_reused is works
+        c.ehlo()
+
+
+def test_options(tuned):
+    """An option that another parameter does not decide has its effect; a word without a meaning is
+    named, and harms nothing."""
+    ciphers = "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384"
+    with tls_client(tuned, 5, context=client_context(V12, ciphers)) as c:
+        assert c.sock.cipher()[0] == "ECDHE-ECDSA-CHACHA20-POLY1305"
+    with tls_client(tuned, 5, context=client_context(V12, ":".join(ciphers.split(":")[::-1]))) as c:
+        assert c.sock.cipher()[0] == "ECDHE-ECDSA-AES256-GCM-SHA384"
+    log = tuned.log(all=True)
+    for word in ('tls_disable_workarounds: "nonsense"', 'tls_ssl_options: "0x1z"'):
+        assert log.count(f"{word} has no meaning") == 1
+    assert "cve-2010-4180" not in log and "tlsext_padding" not in log
+
+
 # Clients that nobody here wrote.
 
 
