@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/words.h"
+#include "conf/conf.h"
 #include "keysign.h"
 
 enum { FILE_BYTES_MAX = 1024 * 1024, WARN_DAYS = 14, DAY_S = 86400 };
@@ -138,6 +139,9 @@ bool source_load(struct pair_source *source)
 	chains = read_files(source, &error);
 	if (chains != NULL)
 		check = tls_chains_check(chains, clock_wall_now().us / 1000000, &error);
+	if (check == TLS_CHECK_GOOD && !is_first &&
+	    !tls_chains_keep_name(source->chains, chains, conf->myhostname, &error))
+		check = TLS_CHECK_BAD;
 	/* With nothing in its place, one that clients may refuse is better than none. */
 	if (check == TLS_CHECK_GOOD || (check == TLS_CHECK_DOUBTFUL && is_first)) {
 		if (check == TLS_CHECK_DOUBTFUL)

@@ -258,10 +258,52 @@ def test_broken_renewal(renewing, ca):
     cert.write_text("-----BEGIN CERTIFICATE-----\nnonsense\n")
     mta.wait_log(r"warning: .*/cert\.pem: malformed PEM.*: keeping")
     assert shown(mta) == first.der
+    www = ca.issue("www.example.test", "www.example.test", "*.shop.test")
+    put(key, www.key)
+    put(cert, www.cert)
+    mta.wait_log(r"warning: .*/cert\.pem: the certificate of /CN=www\.example\.test is not for"
+                 r" mail\.example\.test: keeping")
+    assert shown(mta) == first.der
     put(key, other.key)
     put(cert, other.cert)
     mta.wait_log(r"/cert\.pem: renewed certificate is served from now on")
     assert shown(mta) == other.der
+
+
+@pytest.fixture(scope="module")
+def one_pair(make_mta, ca):
+    """An instance with a file, and what puts a certificate there."""
+    def put_pair(cert):
+        mta.write("new.pem", cert.key.read_text() + cert.cert.read_text())
+        os.rename(mta.config / "new.pem", mta.config / "pair.pem")
+
+    mta = make_mta(main={"smtpd_tls_security_level": "may",
+                         "smtpd_tls_chain_files": "$config_directory/pair.pem"}, start=False)
+    put_pair(ca.issue("a.test"))
+    return mta.start(), put_pair
+
+
+@pytest.mark.parametrize("old, new, works", [
+    (["*.shop.test"], ["a.shop.test"], False), (["a.shop.test"], ["*.shop.test"], True),
+    (["*.shop.test", "shop.test"], ["*.shop.test"], True), (["a.test", "b.test"], ["c.test", "b.test"], True),
+    (["a.test"], ["c.test"], False), ([], ["c.test"], True)])
+def test_names_of_renewal(one_pair, ca, old, new, works):
+    """Where the name of this machine was none of the certificate's, one of its names must stay; a reload
+    takes any."""
+    mta, put_pair = one_pair
+    first = ca.issue(old[0], *old) if old else ca.issue("A Person", email="a@example.test")
+    second = ca.issue(new[0], *new)
+    put_pair(first)
+    mta.reload()
+    assert shown(mta) == first.der
+    mta.set_mark()
+    put_pair(second)
+    mta.wait_log("renewed certificate is served" if works else
+                 "is not for any name of the one before: keeping")
+    assert shown(mta) == (second if works else first).der
+    if not works:
+        mta.reload()
+        assert shown(mta) == second.der
 
 
 def test_reload_with_other_files(renewing, ca):
