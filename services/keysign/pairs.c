@@ -157,19 +157,29 @@ bool source_load(struct pair_source *source)
 	return check != TLS_CHECK_BAD;
 }
 
-void source_warn_of_end(const struct pair_source *source)
+void source_forget(struct pair_source *source)
+{
+	tls_chains_free(source->chains);
+	tls_chains_free(source->previous);
+	source->chains = source->previous = NULL;
+	source->stamp = 0;
+}
+
+void pair_warn_of_end(const char *of, const struct tls_chains *chains)
 {
 	struct buf name = BUF_INIT(1000);
-	int64_t left_s;
+	int64_t left_s = tls_chains_end(chains, &name) - clock_wall_now().us / 1000000;
 
-	if (source->chains == NULL)
-		return;
-	left_s = tls_chains_end(source->chains, &name) - clock_wall_now().us / 1000000;
 	if (left_s < 0)
-		log_warn("%s: the certificate of %s has expired", title(source),
-			 log_clean(buf_span(&name)));
+		log_warn("%s: the certificate of %s has expired", of, log_clean(buf_span(&name)));
 	else if (left_s < WARN_DAYS * DAY_S)
-		log_warn("%s: the certificate of %s expires in %lld days", title(source),
+		log_warn("%s: the certificate of %s expires in %lld days", of,
 			 log_clean(buf_span(&name)), (long long)left_s / DAY_S);
 	buf_done(&name);
+}
+
+void source_warn_of_end(const struct pair_source *source)
+{
+	if (source->chains != NULL)
+		pair_warn_of_end(title(source), source->chains);
 }

@@ -325,6 +325,29 @@ def test_end_is_near(make_mta, ca):
                  r" expires in [45] days")
 
 
+def test_end_of_names_is_near(make_mta, ca):
+    """So is one of a table of names, before anybody has asked for it; and a pair there that does not fit."""
+    base, soon = ca.issue("mail.example.test"), ca.issue("a.shop.test", days=5)
+    other = ca.issue("b.shop.test", days=5)
+    mta = make_mta(
+        main={"smtpd_tls_security_level": "may", "smtpd_tls_cert_file": str(base.cert),
+              "smtpd_tls_key_file": str(base.key),
+              "tls_server_sni_maps": "texthash:$config_directory/plain, hash:$config_directory/sni"},
+        files={"plain": f"plain.test {soon.key},{soon.cert}\n",
+               "sni": f".shop.test {other.key},{other.cert}\nbad.test {soon.key},{other.cert}\n"},
+        start=False)
+    mta.run("postmap", "-F", f"hash:{mta.config}/sni").ok()
+    mta.start()
+    for name, cn in (("plain.test", "a"), (".shop.test", "b")):
+        mta.wait_log(rf"keysign\[\d+\]: warning: tls_server_sni_maps: {re.escape(name)}: the certificate of"
+                     rf" /CN={cn}\.shop\.test expires in [45] days")
+    mta.wait_log("warning: tls_server_sni_maps: bad.test: the private key does not fit the certificate")
+    for name, cert in (("plain.test", soon), ("x.shop.test", other)):
+        with tls_client(mta, 0, hostname=name) as c:
+            assert peer_cert(c) == cert.der
+    mta.destroy()
+
+
 def test_names_change(make_mta, ca):
     """An entry of tls_server_sni_maps that is replaced is served; file names in a plain table work
     as contents in an indexed one do."""
