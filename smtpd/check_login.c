@@ -4,6 +4,7 @@
  * permit_sasl_authenticated, check_sasl_access, smtpd_sender_login_maps.
  */
 
+#include "base/log.h"
 #include "conf/conf.h"
 #include "smtpd/auth.h"
 #include "smtpd/check.h"
@@ -38,6 +39,20 @@ enum verdict check_sasl_access(struct check *check, const struct restriction *re
 static enum owner find_owner(struct session *s)
 {
 	return owner_find(s, s->mail.mail.sender, MAPS_KEYS_REWRITE);
+}
+
+/*
+ * Where nobody can log in, a login says nothing about a sender: main.cf may have the restriction for the
+ * services with smtpd_sasl_auth_enable, and others, as on port 25, do without.
+ */
+static bool applies(const struct restriction *restriction)
+{
+	static bool has_warned;
+
+	if (auth_backend == NULL && !has_warned)
+		log_warn("restriction `%s' ignored: no SASL support", restriction->row->name);
+	has_warned |= auth_backend == NULL;
+	return auth_backend != NULL;
 }
 
 /* A client that has logged in; an address of nobody's is refused as well, unless told otherwise. */
@@ -78,25 +93,25 @@ static enum verdict check_outside(struct check *check)
 
 enum verdict reject_login_mismatch(struct check *check, const struct restriction *restriction)
 {
-	(void)restriction;
+	if (!applies(restriction))
+		return CHECK_DUNNO;
 	return auth_user(check->session).n > 0 ? check_inside(check, false) : check_outside(check);
 }
 
 enum verdict reject_login_mismatch_known(struct check *check,
 					 const struct restriction *restriction)
 {
-	(void)restriction;
+	if (!applies(restriction))
+		return CHECK_DUNNO;
 	return auth_user(check->session).n > 0 ? check_inside(check, true) : check_outside(check);
 }
 
 enum verdict reject_login_mismatch_in(struct check *check, const struct restriction *restriction)
 {
-	(void)restriction;
-	return check_inside(check, false);
+	return applies(restriction) ? check_inside(check, false) : CHECK_DUNNO;
 }
 
 enum verdict reject_login_mismatch_out(struct check *check, const struct restriction *restriction)
 {
-	(void)restriction;
-	return check_outside(check);
+	return applies(restriction) ? check_outside(check) : CHECK_DUNNO;
 }

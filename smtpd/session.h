@@ -71,6 +71,7 @@ struct session {
 	struct peer peer;
 	struct tls *tls; /* of the stream, while it is on; see smtpd/tls.h */
 	bool is_tls_hidden; /* smtpd_discard_ehlo_keywords */
+	bool has_tls_warning; /* the log was told that it cannot be on */
 	struct ipc_channel cleanup;
 	char queue_id[32]; /* of the next message, once cleanup was reached */
 	bool has_envelope; /* cleanup has the beginning of a message */

@@ -29,6 +29,7 @@ static struct {
 	struct keysign keysign;
 	struct tls_context *context; /* NULL: there is no certificate that can be used */
 	uint64_t version;            /* of its certificates */
+	bool has_warned;             /* some client of this process could have no TLS */
 } self;
 
 enum tls_level tls_level(void)
@@ -186,20 +187,31 @@ void session_tls_start(void)
 
 /* ---- sessions ---- */
 
-bool session_offers_tls(struct session *s)
+/* As refresh(), for a client; the log hears why not, unless it is known already. */
+static bool refresh_for(struct session *s, bool is_known, const char *what_then)
 {
 	struct buf error = BUF_INIT(1000);
-	bool is_offered = tls_level() != TLS_LEVEL_NONE && s->tls == NULL;
+	bool is_usable = refresh(&error);
 
-	/* Whoever may do without shall not be led into something that does not work. */
-	if (is_offered && self.context == NULL && tls_level() == TLS_LEVEL_MAY) {
-		is_offered = refresh(&error);
-		if (!is_offered)
-			log_warn("%s: TLS is not available: %s", client_text(s),
-				 log_clean(buf_span(&error)));
+	if (!is_usable && !is_known) {
+		log_warn("%s: TLS is not available: %s%s", client_text(s),
+			 log_clean(buf_span(&error)), what_then);
+		s->has_tls_warning = self.has_warned = true;
 	}
 	buf_done(&error);
-	return is_offered;
+	return is_usable;
+}
+
+/*
+ * Whoever may do without shall not be led into something that does not work. Nothing is refused for
+ * it, so each process says it once; who asks for TLS and does not get it is named once a session.
+ */
+bool session_offers_tls(struct session *s)
+{
+	if (tls_level() == TLS_LEVEL_NONE || s->tls != NULL)
+		return false;
+	return self.context != NULL || tls_level() != TLS_LEVEL_MAY ||
+	       refresh_for(s, self.has_warned, "");
 }
 
 bool session_needs_tls(const struct session *s)
@@ -326,24 +338,12 @@ bool session_start_tls(struct session *s)
 
 bool session_start_wrapped(struct session *s)
 {
-	struct buf error = BUF_INIT(1000);
-	bool is_usable;
-
-	if (!conf->smtpd_tls_wrappermode)
-		return true;
-	is_usable = refresh(&error);
-	if (!is_usable)
-		log_warn("%s: TLS is not available: %s: closing the connection", client_text(s),
-			 log_clean(buf_span(&error)));
-	buf_done(&error);
-	return is_usable && session_start_tls(s);
+	return !conf->smtpd_tls_wrappermode ||
+	       (refresh_for(s, s->has_tls_warning, ": closing the connection") && session_start_tls(s));
 }
 
 void cmd_starttls(struct session *s, struct span arguments)
 {
-	struct buf error = BUF_INIT(1000);
-	bool is_usable;
-
 	if (span_trim(arguments).n > 0) {
 		reply(s, "501 5.5.4 Syntax: STARTTLS");
 		return;
@@ -356,15 +356,10 @@ void cmd_starttls(struct session *s, struct span arguments)
 		reply(s, "502 5.5.1 Error: command not implemented");
 		return;
 	}
-	is_usable = refresh(&error);
-	if (!is_usable) {
-		log_warn("%s: TLS is not available: %s", client_text(s),
-			 log_clean(buf_span(&error)));
+	if (!refresh_for(s, s->has_tls_warning, "")) {
 		reply_quietly(s, "454 4.7.0 TLS not available due to local problem");
-	}
-	buf_done(&error);
-	if (!is_usable)
 		return;
+	}
 	reply_quietly(s, "220 2.0.0 Ready to start TLS");
 	if (!session_start_tls(s))
 		s->must_close = true;

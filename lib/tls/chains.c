@@ -134,6 +134,98 @@ enum tls_check tls_chains_check(const struct tls_chains *chains, int64_t now_s,
 	return TLS_CHECK_GOOD;
 }
 
+/* ---- names ---- */
+
+static bool has_name(X509 *certificate, struct span name)
+{
+	return X509_check_host(certificate, name.p, name.n, 0, NULL) == 1;
+}
+
+static bool any_has_name(const struct tls_chains *chains, const char *name)
+{
+	for (size_t i = 0; i < chains->count; i++)
+		if (has_name(chains->pairs[i].certificate, span_of(name)))
+			return true;
+	return false;
+}
+
+/* "*.example.com" is for "any.example.com", and then `other` must be so too. */
+static bool shares_name(X509 *other, const ASN1_STRING *text, bool *has_any)
+{
+	struct span name = { (const char *)ASN1_STRING_get0_data(text),
+			     (size_t)ASN1_STRING_length(text) };
+	char *host;
+	bool is_shared;
+
+	/* A person has a common name too. */
+	if (name.n == 0 || memchr(name.p, '\0', name.n) != NULL || span_has(name, ' '))
+		return false;
+	*has_any = true;
+	host = name.p[0] == '*' ? mem_printf("any%.*s", (int)name.n - 1, name.p + 1) : mem_dup(name);
+	is_shared = has_name(other, span_of(host));
+	free(host);
+	return is_shared;
+}
+
+/* One of the DNS names of `old`, or without any its common name. *has_any: it has a name. */
+static bool has_name_of(X509 *renewed, X509 *old, bool *has_any)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(old, NID_subject_alt_name, NULL, NULL);
+	X509_NAME *subject = X509_get_subject_name(old);
+	int common = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+	bool is_shared = false;
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(names) && !is_shared; i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+
+		if (name->type == GEN_DNS)
+			is_shared = shares_name(renewed, name->d.dNSName, has_any);
+	}
+	if (!*has_any && common >= 0)
+		is_shared = shares_name(
+			renewed,
+			X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, common)), has_any);
+	GENERAL_NAMES_free(names);
+	ERR_clear_error();
+	return is_shared;
+}
+
+static bool has_name_of_any(X509 *renewed, const struct tls_chains *old)
+{
+	bool has_any = false;
+
+	for (size_t i = 0; i < old->count; i++) {
+		bool has_some = false;
+
+		if (has_name_of(renewed, old->pairs[i].certificate, &has_some))
+			return true;
+		has_any |= has_some;
+	}
+	return !has_any;
+}
+
+bool tls_chains_keep_name(const struct tls_chains *old, const struct tls_chains *renewed,
+			  const char *host, struct buf *ret_error)
+{
+	bool must_have_host = any_has_name(old, host);
+
+	for (size_t i = 0; i < renewed->count; i++) {
+		X509 *certificate = renewed->pairs[i].certificate;
+
+		if (must_have_host ? has_name(certificate, span_of(host))
+				   : has_name_of_any(certificate, old))
+			continue;
+		(void)buf_text(ret_error, "the certificate of ");
+		put_name(certificate, ret_error);
+		(void)buf_printf(ret_error, " is not for %s",
+				 must_have_host ? host : "any name of the one before");
+		return false;
+	}
+	return true;
+}
+
+/* ---- ends ---- */
+
 static int64_t end_of(X509 *certificate)
 {
 	struct tm end;

@@ -36,6 +36,13 @@ enum tls_check {
 MUST_USE enum tls_check tls_chains_check(const struct tls_chains *chains, int64_t now_s,
 					 struct buf *ret_error);
 
+/*
+ * Whether `renewed` may stand for `old`: each of its certificates has the name `host`, when one of `old`
+ * has it, or else a name of `old`'s. A certificate for others is a mistake. False with a reason.
+ */
+MUST_USE bool tls_chains_keep_name(const struct tls_chains *old, const struct tls_chains *renewed,
+				   const char *host, struct buf *ret_error);
+
 /* When the first of the certificates ends (seconds, UTC), and its subject appended to *ret_name. */
 int64_t tls_chains_end(const struct tls_chains *chains, struct buf *ret_name);
 

@@ -16,6 +16,7 @@
 #include "tls/impl.h"
 #include "tls/chains.h"
 #include "tls/limits.h"
+#include "tls/options.h"
 
 static const struct {
 	unsigned bit;
@@ -178,7 +179,8 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 	char digest[] = "SHA256";
 	size_t i = 0;
 
-	if (must_make != 0 && RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) != 1)
+	if (must_make != 0 &&
+	    RAND_bytes(iv, EVP_CIPHER_get_iv_length(context->ticket_cipher)) != 1)
 		return -1;
 	while (must_make == 0 && i < context->ticket_count &&
 	       memcmp(context->tickets[i], name, 16) != 0)
@@ -197,9 +199,11 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 		return -1;
 	if (must_make != 0) {
 		memcpy(name, key, 16);
-		return EVP_EncryptInit_ex2(cipher, EVP_aes_256_cbc(), key + 16, iv, NULL) == 1 ? 1 : -1;
+		return EVP_EncryptInit_ex2(cipher, context->ticket_cipher, key + 16, iv, NULL) == 1
+			       ? 1
+			       : -1;
 	}
-	if (EVP_DecryptInit_ex2(cipher, EVP_aes_256_cbc(), key + 16, iv, NULL) != 1)
+	if (EVP_DecryptInit_ex2(cipher, context->ticket_cipher, key + 16, iv, NULL) != 1)
 		return -1;
 	/* TLS 1.3 makes a new one anyway: they are good for once. */
 	return i == 0 && SSL_version(ssl) != TLS1_3_VERSION ? 1 : 2;
@@ -208,7 +212,7 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 void tls_context_set_tickets(struct tls_context *context, struct span keys)
 {
 	context->ticket_count = 0;
-	if (context->settings.session_timeout_s > 0) {
+	if (context->settings.session_timeout_s > 0 && context->ticket_cipher != NULL) {
 		while (keys.n >= TLS_TICKET_BYTES && context->ticket_count < TLS_TICKETS_MAX) {
 			memcpy(context->tickets[context->ticket_count++], keys.p, TLS_TICKET_BYTES);
 			keys = span_from(keys, TLS_TICKET_BYTES);
@@ -248,6 +252,8 @@ static void set_server(struct tls_context *context)
 							  : SSL_SESS_CACHE_OFF);
 	if (settings->session_timeout_s > 0)
 		(void)SSL_CTX_set_timeout(ssl, settings->session_timeout_s);
+	if ((tls_options() & SSL_OP_NO_TICKET) == 0)
+		context->ticket_cipher = tls_ticket_cipher();
 	tls_context_set_tickets(context, (struct span){ NULL, 0 });
 	if (conf->tls_preempt_cipherlist)
 		(void)SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE);
@@ -318,7 +324,8 @@ struct tls_context *tls_context_new(const struct tls_settings *settings,
 		free(context);
 		return NULL;
 	}
-	(void)SSL_CTX_set_options(context->ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	(void)SSL_CTX_set_options(context->ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+							tls_options());
 	(void)SSL_CTX_set_mode(context->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
 						     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 						     SSL_MODE_RELEASE_BUFFERS);

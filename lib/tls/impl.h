@@ -19,6 +19,7 @@ struct tls_files {
 struct tls_context {
 	SSL_CTX *ssl;
 	struct tls_settings settings; /* its texts are borrowed */
+	const EVP_CIPHER *ticket_cipher; /* NULL: no tickets */
 	size_t ticket_count;
 	unsigned char tickets[TLS_TICKETS_MAX][TLS_TICKET_BYTES];
 };

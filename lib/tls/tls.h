@@ -36,6 +36,12 @@
  */
 MUST_USE bool tls_library_open(struct buf *ret_error);
 
+/*
+ * A line in *ret_problems for each word of tls_ssl_options and tls_disable_workarounds that means
+ * nothing, and for a tls_session_ticket_cipher that is unfit: TLS goes on without.
+ */
+void tls_options_check(struct buf *ret_problems);
+
 /* ---- what is read from files: before the jail ---- */
 
 struct tls_files;
@@ -112,7 +118,7 @@ void tls_context_free(struct tls_context *context);
 
 /*
  * Server: the keys that protect session tickets, TLS_TICKET_BYTES each, the newest first; it makes
- * tickets, the others read them. None: no tickets. Bytes are copied.
+ * tickets, the others read them. None, or if the configuration wants none: no tickets. Bytes are copied.
  */
 enum { TLS_TICKET_BYTES = 16 + 32 + 32, TLS_TICKETS_MAX = 4 };
 void tls_context_set_tickets(struct tls_context *context, struct span keys);

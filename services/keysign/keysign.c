@@ -83,10 +83,16 @@ static void on_connection(int fd, const char *name)
 
 static void prepare(void)
 {
-	struct buf error = BUF_INIT(1000);
+	struct buf error = BUF_INIT(4000);
+	struct span rest, line;
 
 	if (!tls_library_open(&error))
 		fatal("%s", buf_str(&error));
+	/* Once, and not by each process that speaks TLS. */
+	tls_options_check(&error);
+	rest = buf_span(&error);
+	while (span_line(&rest, &line))
+		log_warn("%s", log_clean(line));
 	buf_done(&error);
 	table_register_databases();
 	table_client_settings(NULL);

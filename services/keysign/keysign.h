@@ -48,7 +48,11 @@ struct pair_source *source_new(struct span paths, struct span more, bool is_list
  */
 bool source_load(struct pair_source *source);
 
-/* "warning: ... expires in 3 days", when it does within a fortnight. */
+/* Frees what was read, as if it never had been. */
+void source_forget(struct pair_source *source);
+
+/* "warning: OF: ... expires in 3 days", when it does within a fortnight. */
+void pair_warn_of_end(const char *of, const struct tls_chains *chains);
 void source_warn_of_end(const struct pair_source *source);
 
 /* ---- sets.c: what each service of master.cf shows ---- */
@@ -79,6 +83,14 @@ struct name_table *names_read(struct span list);
 struct tls_chains *names_find(struct name_table *names, struct span server_name,
 			      bool *ret_failed);
 struct tls_chains *names_find_key(struct name_table *names, struct span id);
+
+/*
+ * Warnings about the ends of all certificates, some at a time, since to read thousands takes long: begins
+ * with names_first(), and goes on with what the last call returned until that is NULL.
+ */
+struct name_entry;
+struct name_entry *names_first(const struct name_table *names);
+struct name_entry *names_warn_of_end(struct name_entry *entry);
 
 /* ---- tickets.c ---- */
 

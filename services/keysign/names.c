@@ -17,10 +17,11 @@
 #include "proc/service.h"
 #include "table/table.h"
 
-enum { PEM_BYTES_MAX = 1024 * 1024 };
+enum { PEM_BYTES_MAX = 1024 * 1024, AT_ONCE = 50 };
 
-struct entry {
-	struct entry *next;
+struct name_entry {
+	struct name_entry *next;
+	char *title;                /* for the log */
 	char *pem;                  /* base64 of the files, from an indexed table, or NULL ... */
 	struct pair_source *source; /* ... or the files */
 	struct tls_chains *chains;  /* of `pem`, once it was asked for */
@@ -29,22 +30,23 @@ struct entry {
 
 struct name_table {
 	struct htab entries; /* by name */
-	struct entry *all;
+	struct name_entry *all;
 };
 
 static void add_entry(struct name_table *names, struct span name, struct span value)
 {
 	struct buf pem = BUF_INIT(PEM_BYTES_MAX);
-	struct entry *entry;
+	struct name_entry *entry;
 
 	if (htab_get(&names->entries, name) != NULL)
 		return;
-	entry = NEW(struct entry);
+	entry = NEW(struct name_entry);
 	/* A name of files is never the base64 of something: it has a dot, or begins with "/". */
 	if (base64_decode(&pem, value) && value.n > 0)
 		entry->pem = mem_dup(value);
 	else
 		entry->source = source_new(value, SPAN(""), true);
+	entry->title = mem_printf("tls_server_sni_maps: %s", log_clean(name));
 	entry->next = names->all;
 	names->all = entry;
 	(void)htab_put(&names->entries, name, entry);
@@ -97,7 +99,7 @@ struct name_table *names_read(struct span list)
 	return names;
 }
 
-static void load_pem(struct entry *entry, struct span name)
+static void load_pem(struct name_entry *entry)
 {
 	struct buf pem = BUF_INIT(PEM_BYTES_MAX), error = BUF_INIT(1000);
 
@@ -110,8 +112,7 @@ static void load_pem(struct entry *entry, struct span name)
 		entry->chains = NULL;
 	}
 	if (error.length > 0)
-		log_warn("tls_server_sni_maps: %s: %s", log_clean(name),
-			 log_clean(buf_span(&error)));
+		log_warn("%s: %s", entry->title, log_clean(buf_span(&error)));
 	entry->has_failed = entry->chains == NULL;
 	if (pem.data != NULL)
 		explicit_bzero(pem.data, pem.capacity);
@@ -119,7 +120,7 @@ static void load_pem(struct entry *entry, struct span name)
 	buf_done(&error);
 }
 
-static struct tls_chains *load(struct entry *entry, struct span name, bool *ret_failed)
+static struct tls_chains *load(struct name_entry *entry, bool *ret_failed)
 {
 	if (entry->source != NULL) {
 		(void)source_load(entry->source);
@@ -127,7 +128,7 @@ static struct tls_chains *load(struct entry *entry, struct span name, bool *ret_
 		return entry->source->chains;
 	}
 	if (entry->chains == NULL && !entry->has_failed && entry->pem != NULL)
-		load_pem(entry, name);
+		load_pem(entry);
 	*ret_failed = entry->chains == NULL;
 	return entry->chains;
 }
@@ -140,10 +141,10 @@ struct tls_chains *names_find(struct name_table *names, struct span server_name,
 
 	*ret_failed = false;
 	while (names != NULL && key.n > 0) {
-		struct entry *entry = htab_get(&names->entries, key);
+		struct name_entry *entry = htab_get(&names->entries, key);
 
 		if (entry != NULL)
-			return load(entry, key, ret_failed);
+			return load(entry, ret_failed);
 		if (key.p[0] == '.')
 			key = span_from(key, 1);
 		if (!span_chr(key, '.', &dot))
@@ -155,7 +156,7 @@ struct tls_chains *names_find(struct name_table *names, struct span server_name,
 
 struct tls_chains *names_find_key(struct name_table *names, struct span id)
 {
-	for (struct entry *entry = names != NULL ? names->all : NULL; entry != NULL;
+	for (struct name_entry *entry = names != NULL ? names->all : NULL; entry != NULL;
 	     entry = entry->next) {
 		struct pair_source *source = entry->source;
 
@@ -168,4 +169,39 @@ struct tls_chains *names_find_key(struct name_table *names, struct span id)
 			return source->previous;
 	}
 	return NULL;
+}
+
+/* ---- ends ---- */
+
+/* Nobody may have asked for it yet; then it is forgotten again, since there may be thousands. */
+static void warn_of_end(struct name_entry *entry)
+{
+	bool has_failed, was_loaded = entry->source != NULL ? entry->source->chains != NULL
+							    : entry->chains != NULL;
+	const struct tls_chains *chains = load(entry, &has_failed);
+
+	if (chains != NULL)
+		pair_warn_of_end(entry->title, chains);
+	if (was_loaded || chains == NULL)
+		return;
+	if (entry->source != NULL) {
+		source_forget(entry->source);
+	} else {
+		tls_chains_free(entry->chains);
+		entry->chains = NULL;
+	}
+}
+
+struct name_entry *names_first(const struct name_table *names)
+{
+	return names != NULL ? names->all : NULL;
+}
+
+struct name_entry *names_warn_of_end(struct name_entry *entry)
+{
+	for (size_t i = 0; entry != NULL && i < AT_ONCE; i++) {
+		warn_of_end(entry);
+		entry = entry->next;
+	}
+	return entry;
 }

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/words.h"
+#include "conf/conf.h"
 #include "keysign.h"
 
 enum { FILE_BYTES_MAX = 1024 * 1024, WARN_DAYS = 14, DAY_S = 86400 };
@@ -138,6 +139,9 @@ bool source_load(struct pair_source *source)
 	chains = read_files(source, &error);
 	if (chains != NULL)
 		check = tls_chains_check(chains, clock_wall_now().us / 1000000, &error);
+	if (check == TLS_CHECK_GOOD && !is_first &&
+	    !tls_chains_keep_name(source->chains, chains, conf->myhostname, &error))
+		check = TLS_CHECK_BAD;
 	/* With nothing in its place, one that clients may refuse is better than none. */
 	if (check == TLS_CHECK_GOOD || (check == TLS_CHECK_DOUBTFUL && is_first)) {
 		if (check == TLS_CHECK_DOUBTFUL)
@@ -153,19 +157,29 @@ bool source_load(struct pair_source *source)
 	return check != TLS_CHECK_BAD;
 }
 
-void source_warn_of_end(const struct pair_source *source)
+void source_forget(struct pair_source *source)
+{
+	tls_chains_free(source->chains);
+	tls_chains_free(source->previous);
+	source->chains = source->previous = NULL;
+	source->stamp = 0;
+}
+
+void pair_warn_of_end(const char *of, const struct tls_chains *chains)
 {
 	struct buf name = BUF_INIT(1000);
-	int64_t left_s;
+	int64_t left_s = tls_chains_end(chains, &name) - clock_wall_now().us / 1000000;
 
-	if (source->chains == NULL)
-		return;
-	left_s = tls_chains_end(source->chains, &name) - clock_wall_now().us / 1000000;
 	if (left_s < 0)
-		log_warn("%s: the certificate of %s has expired", title(source),
-			 log_clean(buf_span(&name)));
+		log_warn("%s: the certificate of %s has expired", of, log_clean(buf_span(&name)));
 	else if (left_s < WARN_DAYS * DAY_S)
-		log_warn("%s: the certificate of %s expires in %lld days", title(source),
+		log_warn("%s: the certificate of %s expires in %lld days", of,
 			 log_clean(buf_span(&name)), (long long)left_s / DAY_S);
 	buf_done(&name);
+}
+
+void source_warn_of_end(const struct pair_source *source)
+{
+	if (source->chains != NULL)
+		pair_warn_of_end(title(source), source->chains);
 }

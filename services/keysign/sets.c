@@ -18,7 +18,7 @@
 #include "keysign.h"
 #include "tls/signed_text.h"
 
-enum { SOURCES_MAX = 3, SETTLE_MS = 500, LOOK_MS = 60 * 1000, DAY_MS = 86400 * 1000,
+enum { SOURCES_MAX = 3, SETTLE_MS = 500, LOOK_MS = 60 * 1000, DAY_MS = 86400 * 1000, PAUSE_MS = 20,
        PAIRS_BYTES_MAX = 120 * 1024 };
 
 struct set {
@@ -36,7 +36,10 @@ static struct {
 	uint64_t last_version;
 	int inotify;
 	struct event_fd watch;
-	struct event_timer settle, look, day;
+	struct event_timer settle, look, day, names;
+	/* How far the warnings about certificates in tables have come. */
+	size_t warned_sets;
+	struct name_entry *next_name;
 } self = { .inotify = -1 };
 
 /* ---- the list ---- */
@@ -142,11 +145,32 @@ static void on_look(struct event_timer *timer)
 	event_at(timer, clock_in_ms(LOOK_MS), on_look);
 }
 
+static void begin_names(void)
+{
+	if (self.warned_sets < self.count)
+		self.next_name = names_first(self.sets[self.warned_sets].names);
+}
+
+/* In between others are served. */
+static void on_names(struct event_timer *timer)
+{
+	self.next_name = names_warn_of_end(self.next_name);
+	if (self.next_name == NULL) {
+		self.warned_sets++;
+		begin_names();
+	}
+	if (self.warned_sets < self.count)
+		event_at(timer, clock_in_ms(PAUSE_MS), on_names);
+}
+
 static void on_day(struct event_timer *timer)
 {
 	for (size_t i = 0; i < self.count; i++)
 		for (size_t k = 0; k < self.sets[i].source_count; k++)
 			source_warn_of_end(self.sets[i].sources[k]);
+	self.warned_sets = 0;
+	begin_names();
+	event_at(&self.names, clock_in_ms(PAUSE_MS), on_names);
 	event_at(timer, clock_in_ms(DAY_MS), on_day);
 }
 

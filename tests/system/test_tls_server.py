@@ -220,6 +220,12 @@ def test_broken_pair(make_mta, ca, level, key, problem):
         assert ("STARTTLS" in c.ehlo()) == (level == "encrypt")
         assert str(c.cmd("STARTTLS")).startswith("454 4.7.0 ")
         c.mail("a@client.test", expect=250 if level == "may" else r"530 5\.7\.0 ")
+        # However often a client tries, it is named once.
+        c.ehlo()
+        c.cmd("STARTTLS", 454)
+        c.quit()
+    mta.wait_log(r"smtpd\[\d+\]: disconnect from ")
+    assert len(mta.grep_log(rf"smtpd\[\d+\]: warning: localhost\S+: TLS is not available: .*{problem}")) == 1
     mta.destroy()
 
 
@@ -252,10 +258,52 @@ def test_broken_renewal(renewing, ca):
     cert.write_text("-----BEGIN CERTIFICATE-----\nnonsense\n")
     mta.wait_log(r"warning: .*/cert\.pem: malformed PEM.*: keeping")
     assert shown(mta) == first.der
+    www = ca.issue("www.example.test", "www.example.test", "*.shop.test")
+    put(key, www.key)
+    put(cert, www.cert)
+    mta.wait_log(r"warning: .*/cert\.pem: the certificate of /CN=www\.example\.test is not for"
+                 r" mail\.example\.test: keeping")
+    assert shown(mta) == first.der
     put(key, other.key)
     put(cert, other.cert)
     mta.wait_log(r"/cert\.pem: renewed certificate is served from now on")
     assert shown(mta) == other.der
+
+
+@pytest.fixture(scope="module")
+def one_pair(make_mta, ca):
+    """An instance with a file, and what puts a certificate there."""
+    def put_pair(cert):
+        mta.write("new.pem", cert.key.read_text() + cert.cert.read_text())
+        os.rename(mta.config / "new.pem", mta.config / "pair.pem")
+
+    mta = make_mta(main={"smtpd_tls_security_level": "may",
+                         "smtpd_tls_chain_files": "$config_directory/pair.pem"}, start=False)
+    put_pair(ca.issue("a.test"))
+    return mta.start(), put_pair
+
+
+@pytest.mark.parametrize("old, new, works", [
+    (["*.shop.test"], ["a.shop.test"], False), (["a.shop.test"], ["*.shop.test"], True),
+    (["*.shop.test", "shop.test"], ["*.shop.test"], True), (["a.test", "b.test"], ["c.test", "b.test"], True),
+    (["a.test"], ["c.test"], False), ([], ["c.test"], True)])
+def test_names_of_renewal(one_pair, ca, old, new, works):
+    """Where the name of this machine was none of the certificate's, one of its names must stay; a reload
+    takes any."""
+    mta, put_pair = one_pair
+    first = ca.issue(old[0], *old) if old else ca.issue("A Person", email="a@example.test")
+    second = ca.issue(new[0], *new)
+    put_pair(first)
+    mta.reload()
+    assert shown(mta) == first.der
+    mta.set_mark()
+    put_pair(second)
+    mta.wait_log("renewed certificate is served" if works else
+                 "is not for any name of the one before: keeping")
+    assert shown(mta) == (second if works else first).der
+    if not works:
+        mta.reload()
+        assert shown(mta) == second.der
 
 
 def test_reload_with_other_files(renewing, ca):
@@ -275,6 +323,29 @@ def test_end_is_near(make_mta, ca):
                          "smtpd_tls_key_file": str(soon.key)})
     mta.wait_log(r"keysign\[\d+\]: warning: .*: the certificate of /CN=mail\.example\.test"
                  r" expires in [45] days")
+
+
+def test_end_of_names_is_near(make_mta, ca):
+    """So is one of a table of names, before anybody has asked for it; and a pair there that does not fit."""
+    base, soon = ca.issue("mail.example.test"), ca.issue("a.shop.test", days=5)
+    other = ca.issue("b.shop.test", days=5)
+    mta = make_mta(
+        main={"smtpd_tls_security_level": "may", "smtpd_tls_cert_file": str(base.cert),
+              "smtpd_tls_key_file": str(base.key),
+              "tls_server_sni_maps": "texthash:$config_directory/plain, hash:$config_directory/sni"},
+        files={"plain": f"plain.test {soon.key},{soon.cert}\n",
+               "sni": f".shop.test {other.key},{other.cert}\nbad.test {soon.key},{other.cert}\n"},
+        start=False)
+    mta.run("postmap", "-F", f"hash:{mta.config}/sni").ok()
+    mta.start()
+    for name, cn in (("plain.test", "a"), (".shop.test", "b")):
+        mta.wait_log(rf"keysign\[\d+\]: warning: tls_server_sni_maps: {re.escape(name)}: the certificate of"
+                     rf" /CN={cn}\.shop\.test expires in [45] days")
+    mta.wait_log("warning: tls_server_sni_maps: bad.test: the private key does not fit the certificate")
+    for name, cert in (("plain.test", soon), ("x.shop.test", other)):
+        with tls_client(mta, 0, hostname=name) as c:
+            assert peer_cert(c) == cert.der
+    mta.destroy()
 
 
 def test_names_change(make_mta, ca):
@@ -313,6 +384,53 @@ def test_protocols_by_default(make_mta, certs):
     for version, works in (("-tls1_1", False), ("-tls1_2", True), ("-tls1_3", True)):
         out = s_client(mta, 0, version, "-cipher", "DEFAULT:@SECLEVEL=0")
         assert ("\nVerification" in out and "Cipher is (NONE)" not in out) is works, out
+
+
+@pytest.fixture(scope="module")
+def tuned(make_mta, certs):
+    """Service 1: no options; 2 and 3: no tickets, in two ways; 4: another cipher for them; 5: the server's
+    order of ciphers, but ChaCha for who has it first."""
+    return make_mta(
+        main={"smtpd_tls_security_level": "may", "smtpd_tls_cert_file": str(certs["ec"].cert),
+              "smtpd_tls_key_file": str(certs["ec"].key),
+              "tls_disable_workarounds": "cve-2010-4180, tlsext_padding, nonsense",
+              "tls_ssl_options": "0x1z"},
+        services=[f"LISTEN1 {SMTPD} -o tls_ssl_options=",
+                  f"LISTEN2 {SMTPD} -o {{ tls_ssl_options = no_compression, no_ticket }}",
+                  f"LISTEN3 {SMTPD} -o tls_session_ticket_cipher=",
+                  f"LISTEN4 {SMTPD} -o tls_session_ticket_cipher=camellia-128-cbc",
+                  f"LISTEN5 {SMTPD} -o tls_ssl_options=PRIORITIZE_CHACHA -o tls_preempt_cipherlist=yes"])
+
+
+@pytest.mark.parametrize("listen, works", [(1, True), (2, False), (3, False), (4, True)])
+@pytest.mark.parametrize("version", [V12, V13])
+def test_tickets(tuned, listen, works, version):
+    """tls_ssl_options and tls_session_ticket_cipher say whether there are tickets."""
+    context = client_context(version)
+    with tls_client(tuned, listen, context=context) as c:
+        session = c.sock.session
+        c.quit()
+    assert session.has_ticket is works
+    with tuned.smtp(listen) as c:
+        c.ehlo()
+        c.cmd("STARTTLS", 220)
+        c.sock = context.wrap_socket(c.sock, session=session)
+        assert c.sock.session_reused is works
+        c.ehlo()
+
+
+def test_options(tuned):
+    """An option that another parameter does not decide has its effect; a word without a meaning is
+    named, and harms nothing."""
+    ciphers = "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES256-GCM-SHA384"
+    with tls_client(tuned, 5, context=client_context(V12, ciphers)) as c:
+        assert c.sock.cipher()[0] == "ECDHE-ECDSA-CHACHA20-POLY1305"
+    with tls_client(tuned, 5, context=client_context(V12, ":".join(ciphers.split(":")[::-1]))) as c:
+        assert c.sock.cipher()[0] == "ECDHE-ECDSA-AES256-GCM-SHA384"
+    log = tuned.log(all=True)
+    for word in ('tls_disable_workarounds: "nonsense"', 'tls_ssl_options: "0x1z"'):
+        assert log.count(f"{word} has no meaning") == 1
+    assert "cve-2010-4180" not in log and "tlsext_padding" not in log
 
 
 # Clients that nobody here wrote.
