@@ -87,6 +87,8 @@ static void try_kept(struct transfer *transfer, const struct target *target,
 		return;
 	}
 	transfer->is_last_host = !session.has_others;
+	/* That it has ended says nothing of its TLS. */
+	session.is_tls_a_wish = false;
 	begin_transfer(transfer);
 
 	bool is_debugged = debug_peer_check(span_of(session.host), session_address(&session));
@@ -112,6 +114,7 @@ static bool converse(struct transfer *transfer, const struct target *target,
 	session.addr = host != NULL ? host->addr : (struct ip_addr){ 0 };
 	session.has_others = !transfer->is_last_host;
 	transfer->delivery->connected = (struct clock_wall){ 0 };
+	transfer->wants_plain = false;
 
 	bool is_debugged = debug_peer_check(span_of(session.host), session_address(&session));
 
@@ -123,7 +126,7 @@ static bool converse(struct transfer *transfer, const struct target *target,
 	}
 	if (is_debugged)
 		debug_peer_restore();
-	return start != START_PLAIN;
+	return start != START_PLAIN && !transfer->wants_plain;
 }
 
 /* A new connection in clear text, behind one whose TLS came to nothing. */

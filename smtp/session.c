@@ -374,6 +374,7 @@ enum start session_start(struct session *session, struct transfer *transfer,
 	session->is_verified = false;
 	session->helo[0] = '\0';
 	session->needs_tls = policy->level >= LEVEL_ENCRYPT;
+	session->is_tls_a_wish = policy->level == LEVEL_MAY;
 	session->tls = NULL;
 	tls_status_begin(session, policy);
 	session->may_be_reused = policy->may_reuse;

@@ -117,6 +117,7 @@ struct transfer {
 	enum requiretls requiretls; /* of the target at hand */
 	bool is_tls_optional; /* "TLS-Required: no": rather in clear text than not at all */
 	bool is_last_host;  /* no other will be tried: failures are final for this request */
+	bool wants_plain;   /* its TLS was lost, and was no must: the same host again, in clear text */
 	bool is_own_backup; /* this machine is an MX of the domain: no fallback relay */
 	bool is_own_best;   /* and no other is better: best_mx_transport */
 	/* About the target at hand, for relays.c: */
@@ -232,6 +233,7 @@ struct session {
 	bool is_verified;    /* in TLS: the server is who it says */
 	bool is_tls_optional; /* it was begun with a policy for such messages alone */
 	bool needs_tls;      /* by its policy: in clear text nothing counts */
+	bool is_tls_a_wish;  /* by its policy: clear text is better than nothing */
 	const char *tls_wanted;  /* names of levels, for the log: of the policy; NULL: it had none, */
 	const char *tls_reached; /* and what it came to; NULL: nobody knows */
 	bool is_tls_missed;      /* that is not good enough */

@@ -322,13 +322,11 @@ static bool shake_hands(struct session *session, const struct policy *policy, in
 	return is_on;
 }
 
-/* Mail that has waited goes in clear text where TLS is no must, and no password would go with it. */
-static bool may_go_plain(const struct session *session, struct transfer *transfer,
-			 const struct policy *policy)
+bool client_tls_may_go_plain(const struct session *session, struct transfer *transfer)
 {
 	int64_t age_us = clock_wall_now().us - transfer->delivery->request.arrival_us;
 
-	return policy->level == LEVEL_MAY &&
+	return session->is_tls_a_wish &&
 	       age_us >= (int64_t)conf->minimal_backoff_time * 1000000 &&
 	       !auth_has_login(session, transfer);
 }
@@ -358,7 +356,7 @@ enum client_tls client_tls_start(struct session *session, struct transfer *trans
 		session->is_broken = true;
 		sts_note(policy, session->relay, "TLS handshake failure");
 		report_session(session, policy, TLSRPT_VALIDATION_FAILURE, "TLS handshake failure");
-		if (may_go_plain(session, transfer, policy))
+		if (client_tls_may_go_plain(session, transfer))
 			return CLIENT_TLS_PLAIN;
 		tls_status_miss(session, LEVEL_NONE);
 		why_set(&transfer->why, "4.7.5", "Cannot start TLS: handshake failure");

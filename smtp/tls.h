@@ -236,6 +236,12 @@ bool client_tls_is_ready(void);
 enum client_tls client_tls_start(struct session *session, struct transfer *transfer,
 				 const struct policy *policy);
 
+/*
+ * Whether the message may go in clear text when the TLS of this session fails: the policy has it as a
+ * wish, the message has waited, and no password would go with it.
+ */
+bool client_tls_may_go_plain(const struct session *session, struct transfer *transfer);
+
 /* Before the connection is closed: keeps what makes the next handshake short. */
 void client_tls_save(struct session *session);
 

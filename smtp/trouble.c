@@ -210,6 +210,20 @@ void fail_rcpt(struct transfer *transfer, const struct session *session, size_t 
 		report_failure(transfer, session, index);
 }
 
+/*
+ * A connection that ends behind the handshake may have ended because of it: with TLS 1.3 a server says
+ * no more than then that it wants another certificate of the client.
+ */
+static bool leave_for_plain(struct transfer *transfer, const struct session *session)
+{
+	if (session->tls == NULL || !client_tls_may_go_plain(session, transfer))
+		return false;
+	log_info("%s: %s", transfer->delivery->id, log_clean(buf_span(&transfer->why.reason)));
+	transfer->wants_plain = true;
+	fail_all(transfer, session, STATE_REPORTED, true);
+	return true;
+}
+
 void fail_chat(struct transfer *transfer, const struct session *session, enum chat chat,
 	       const char *doing)
 {
@@ -229,7 +243,8 @@ void fail_chat(struct transfer *transfer, const struct session *session, enum ch
 		break;
 	}
 	(void)buf_text(&transfer->why.remote_mta, session->host);
-	fail_site(transfer, session);
+	if (chat == CHAT_MALFORMED || !leave_for_plain(transfer, session))
+		fail_site(transfer, session);
 }
 
 /* A success is ours to tell the sender about only when the server does not do it (RFC 3461 5.2.2). */
