@@ -343,6 +343,32 @@ def test_ban_behind_proxy(mta):
         bans(mta, "del", who)
 
 
+def test_ban_behind_proxy_of_both(mta):
+    """IPv4 clients of a proxy that listens for both in one come in IPv6's form: each is its own client."""
+    who = "::ffff:198.51.100.9"
+    codes = []
+    c, _ = proxied(mta, who)
+    c.ehlo()
+    for n in range(20):
+        codes.append(c.auth_plain("alice", f"x{n}", expect=None).code)
+    try:
+        assert codes == [535] * 19 + [421]
+        poll(lambda: proxied(mta, who)[1].code == 421, 5, "a ban")
+        assert "198.51.100.9 until" in bans(mta, "list").out
+        assert proxied(mta, "::ffff:198.51.100.10")[1].code == 220
+    finally:
+        bans(mta, "del", "198.51.100.9")
+
+
+def test_ban_ends(mta):
+    """A ban is over when its time has passed, and is in no list any more."""
+    who = "192.0.2.104"
+    bans(mta, "add", who, "2s")
+    poll(lambda: refused(mta, who), 1.5, "a ban")
+    poll(lambda: not refused(mta, who), 5, "an end of the ban")
+    assert who not in bans(mta, "list").out
+
+
 @pytest.mark.parametrize("args, said", [
     (("add", "nonsense"), "nonsense"), (("add", "192.0.2.1/33"), "192.0.2.1/33"),
     (("add", "192.0.2.1", "0"), "no time"), (("del", "192.0.2.1"), "not banned"), ((), "usage"),
