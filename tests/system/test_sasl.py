@@ -170,7 +170,11 @@ def test_password_is_nowhere(mta):
 
 
 def test_unknown_user_costs_as_much(mta):
-    """Whether a user exists cannot be told from the time that a refusal takes."""
+    """Whether a user exists, or is locked, cannot be told from the time that a refusal takes."""
+    with (mta.config / "users").open("a") as f:
+        f.write("locked:!\n")
+    users(mta, "add", "open", password="opened")
+    until_login(mta, "open", "opened", 235)
     def cost(user):
         times = []
         with mta.smtp(1) as c:
@@ -180,8 +184,9 @@ def test_unknown_user_costs_as_much(mta):
                 c.auth_plain(user, "wrong", expect=535)
                 times.append(time.monotonic() - start)
         return sorted(times)[7]
-    known, unknown = cost("alice"), cost("nobody")
+    known, unknown, locked = cost("alice"), cost("nobody"), cost("locked")
     assert 0.6 < known / unknown < 1.6, (known, unknown)
+    assert 0.6 < locked / unknown < 1.6, (locked, unknown)
 
 
 # Clients.
