@@ -50,7 +50,6 @@ static void make_context(const struct tls_chains *chains, struct buf *ret_error)
 		.limits = { "", "medium", NULL, NULL },
 		.files = self.files,
 		.verify_depth = conf->smtp_tls_scert_verifydepth,
-		.eecdh_grade = "auto",
 		.fingerprint_digest = conf->smtp_tls_fingerprint_digest,
 	};
 	struct tls_context *context = tls_context_new(&settings, chains, ret_error);

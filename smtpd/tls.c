@@ -83,7 +83,6 @@ static struct tls_settings settings(void)
 		.limits = is_mandatory ? must : may,
 		.files = self.files,
 		.verify_depth = conf->smtpd_tls_ccert_verifydepth,
-		.eecdh_grade = conf->smtpd_tls_eecdh_grade,
 		.fingerprint_digest = conf->smtpd_tls_fingerprint_digest,
 		/* Who may do without TLS may do without a certificate too. */
 		.asks_peer = conf->smtpd_tls_ask_ccert ||
@@ -95,14 +94,19 @@ static struct tls_settings settings(void)
 	};
 }
 
-/* A context for what keysign gave; the old one stays if there is something wrong with it. */
+/*
+ * A context for what keysign gave; the old one stays if there is something wrong with it, and the next
+ * session hears of it again.
+ */
 static void use_chains(const struct tls_chains *chains, struct buf *ret_error)
 {
 	struct tls_settings wanted = settings();
 	struct tls_context *context = tls_context_new(&wanted, chains, ret_error);
 
-	if (context == NULL)
+	if (context == NULL) {
+		self.version = 0;
 		return;
+	}
 	tls_context_free(self.context);
 	self.context = context;
 }
@@ -153,6 +157,8 @@ void session_tls_prepare(void)
 	self.loglevels = tables_open_maps("smtpd_tls_loglevel_maps", conf->smtpd_tls_loglevel_maps);
 	if (tls_level() == TLS_LEVEL_NONE)
 		return;
+	if (conf->smtpd_tls_req_ccert && tls_level() != TLS_LEVEL_ENCRYPT)
+		log_warn("smtpd_tls_req_ccert: cannot require client certificates unless TLS is required");
 	if (!tls_library_open(&error)) {
 		log_warn("%s: disabling TLS support", buf_str(&error));
 		buf_done(&error);

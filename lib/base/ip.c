@@ -117,6 +117,17 @@ bool ip_net_parse(struct span text, struct ip_net *ret_net, struct buf *ret_erro
 	return true;
 }
 
+void ip_unmap(struct ip_addr *addr)
+{
+	static const unsigned char front[12] = { [10] = 0xff, [11] = 0xff };
+	struct ip_addr v4 = { .family = IP_V4 };
+
+	if (addr->family != IP_V6 || memcmp(addr->bytes, front, sizeof(front)) != 0)
+		return;
+	memcpy(v4.bytes, addr->bytes + sizeof(front), 4);
+	*addr = v4;
+}
+
 bool ip_from_sockaddr(const struct sockaddr *from, struct ip_addr *ret_addr, unsigned *ret_port)
 {
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)from;
@@ -127,11 +138,9 @@ bool ip_from_sockaddr(const struct sockaddr *from, struct ip_addr *ret_addr, uns
 		memcpy(addr.bytes, &v4->sin_addr, 4);
 		*ret_port = ntohs(v4->sin_port);
 	} else if (from->sa_family == AF_INET6) {
-		addr.family = IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) ? IP_V4 : IP_V6;
-		if (addr.family == IP_V6)
-			memcpy(addr.bytes, v6->sin6_addr.s6_addr, 16);
-		else
-			memcpy(addr.bytes, v6->sin6_addr.s6_addr + 12, 4);
+		addr.family = IP_V6;
+		memcpy(addr.bytes, v6->sin6_addr.s6_addr, 16);
+		ip_unmap(&addr);
 		*ret_port = ntohs(v6->sin6_port);
 	} else {
 		return false;

@@ -40,6 +40,9 @@ bool ip_equal(const struct ip_addr *a, const struct ip_addr *b);
  */
 bool ip_net_parse(struct span text, struct ip_net *ret_net, struct buf *ret_error);
 
+/* IPv4 in the form of IPv6 ("::ffff:192.0.2.1") becomes plain IPv4; others stay. */
+void ip_unmap(struct ip_addr *addr);
+
 /* An address as a socket has it; IPv4 that came over IPv6 becomes plain IPv4. False: no IP. */
 struct sockaddr;
 bool ip_from_sockaddr(const struct sockaddr *from, struct ip_addr *ret_addr, unsigned *ret_port);

@@ -30,6 +30,7 @@ static bool take_address(struct span word, enum ip_family family, char ret_text[
 
 	if (!ip_parse(word, &addr) || addr.family != family)
 		return false;
+	ip_unmap(&addr);
 	(void)ip_text(&addr, ret_text);
 	return true;
 }
@@ -93,6 +94,8 @@ static void take_binary(const char *at, enum ip_family family, struct proxied *r
 
 	memcpy(client.bytes, at, size);
 	memcpy(server.bytes, at + size, size);
+	ip_unmap(&client);
+	ip_unmap(&server);
 	(void)ip_text(&client, ret->client_addr);
 	(void)ip_text(&server, ret->server_addr);
 	(void)snprintf(ret->client_port, sizeof(ret->client_port), "%u", number16(at + 2 * size));

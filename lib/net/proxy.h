@@ -24,7 +24,8 @@ enum proxy_status {
 /*
  * Parses the header at the start of `bytes`. PROXY_CLIENT fills in *ret; PROXY_CLIENT and
  * PROXY_LOCAL set *ret_size to the length of the header, which is at most PROXY_HEADER_MAX: a
- * longer one is PROXY_BAD. Addresses come out in their usual text.
+ * longer one is PROXY_BAD. Addresses come out in their usual text, IPv4 that reached the proxy over IPv6 as
+ * plain IPv4.
  */
 MUST_USE enum proxy_status proxy_parse(struct span bytes, struct proxied *ret, size_t *ret_size);
 

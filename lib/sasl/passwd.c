@@ -90,7 +90,8 @@ enum login_verdict passwd_check(const struct passwd_file *file, struct span user
 				struct span password)
 {
 	const char *hash = htab_get(&file->users, user), *made;
-	const char *setting = hash != NULL ? hash : file->sample != NULL ? file->sample : no_hash;
+	const char *nobodys = file->sample != NULL ? file->sample : no_hash;
+	const char *setting = hash != NULL ? hash : nobodys;
 	struct crypt_data *data = mem_alloc(sizeof(*data));
 	enum login_verdict verdict = LOGIN_NO;
 	char *text;
@@ -105,6 +106,9 @@ enum login_verdict passwd_check(const struct passwd_file *file, struct span user
 	else if (made != NULL && is_same(made, setting) && hash != NULL && password.n > 0 &&
 		 strlen(text) == password.n)
 		verdict = LOGIN_YES;
+	/* One that is locked ("!") must not answer sooner than one that is not there. */
+	if (made == NULL && verdict == LOGIN_NO)
+		(void)crypt_rn(text, nobodys, data, (int)sizeof(*data));
 	explicit_bzero(text, password.n);
 	explicit_bzero(data, sizeof(*data));
 	free(text);

@@ -87,16 +87,10 @@ static void add_groups(SSL_CTX *context, const char *list, struct buf *out)
 
 static bool set_groups(struct tls_context *context, struct buf *ret_error)
 {
-	const char *grade = context->settings.eecdh_grade;
 	struct buf list = BUF_INIT(2000);
 	bool is_good;
 
-	if (strcmp(grade, "strong") == 0)
-		add_groups(context->ssl, conf->tls_eecdh_strong_curve, &list);
-	else if (strcmp(grade, "ultra") == 0)
-		add_groups(context->ssl, conf->tls_eecdh_ultra_curve, &list);
-	else if (strcmp(grade, "none") != 0)
-		add_groups(context->ssl, conf->tls_eecdh_auto_curves, &list);
+	add_groups(context->ssl, conf->tls_eecdh_auto_curves, &list);
 	add_groups(context->ssl, conf->tls_ffdhe_auto_groups, &list);
 	is_good = list.length > 0 && SSL_CTX_set1_groups_list(context->ssl, list.data) == 1;
 	buf_done(&list);
@@ -283,6 +277,18 @@ static void set_client(struct tls_context *context)
 
 /* ---- all ---- */
 
+/* Without it no fingerprint would ever match. */
+static bool check_digest(const char *name, struct buf *ret_error)
+{
+	EVP_MD *digest = EVP_MD_fetch(NULL, name, NULL);
+
+	EVP_MD_free(digest);
+	ERR_clear_error();
+	if (digest == NULL)
+		(void)buf_printf(ret_error, "\"%s\" is no digest for fingerprints", name);
+	return digest != NULL;
+}
+
 static bool set_chains(SSL_CTX *ssl, const struct tls_chains *chains, struct buf *ret_error)
 {
 	for (size_t i = 0; chains != NULL && i < chains->count; i++) {
@@ -337,7 +343,7 @@ struct tls_context *tls_context_new(const struct tls_settings *settings,
 		set_server(context);
 	else
 		set_client(context);
-	if (set_groups(context, ret_error) &&
+	if (check_digest(settings->fingerprint_digest, ret_error) && set_groups(context, ret_error) &&
 	    tls_set_limits(context->ssl, NULL, &settings->limits, ret_error) &&
 	    set_chains(context->ssl, chains, ret_error))
 		return context;

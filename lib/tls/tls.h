@@ -92,7 +92,6 @@ struct tls_settings {
 	struct tls_limits limits;
 	const struct tls_files *files; /* borrowed; NULL: nobody is trusted */
 	int verify_depth;
-	const char *eecdh_grade;       /* none, strong, ultra, auto */
 	const char *fingerprint_digest; /* borrowed for good */
 
 	/* server */
@@ -109,7 +108,7 @@ struct tls_context;
 struct tls_chains; /* certificates, and the means to sign with their keys: tls/keysign.h */
 
 /*
- * NULL with a reason: a protocol, cipher or curve list makes no sense, or nothing is left of it; or a
+ * NULL with a reason: a protocol, cipher or curve list or the digest makes no sense, or nothing is left; or a
  * chain cannot be used. `chains` may be NULL (a client that shows none) and stays the caller's.
  */
 struct tls_context *tls_context_new(const struct tls_settings *settings,

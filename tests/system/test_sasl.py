@@ -170,7 +170,11 @@ def test_password_is_nowhere(mta):
 
 
 def test_unknown_user_costs_as_much(mta):
-    """Whether a user exists cannot be told from the time that a refusal takes."""
+    """Whether a user exists, or is locked, cannot be told from the time that a refusal takes."""
+    with (mta.config / "users").open("a") as f:
+        f.write("locked:!\n")
+    users(mta, "add", "open", password="opened")
+    until_login(mta, "open", "opened", 235)
     def cost(user):
         times = []
         with mta.smtp(1) as c:
@@ -180,8 +184,9 @@ def test_unknown_user_costs_as_much(mta):
                 c.auth_plain(user, "wrong", expect=535)
                 times.append(time.monotonic() - start)
         return sorted(times)[7]
-    known, unknown = cost("alice"), cost("nobody")
+    known, unknown, locked = cost("alice"), cost("nobody"), cost("locked")
     assert 0.6 < known / unknown < 1.6, (known, unknown)
+    assert 0.6 < locked / unknown < 1.6, (locked, unknown)
 
 
 # Clients.
@@ -341,6 +346,32 @@ def test_ban_behind_proxy(mta):
         assert proxied(mta, "198.51.100.8")[1].code == 220
     finally:
         bans(mta, "del", who)
+
+
+def test_ban_behind_proxy_of_both(mta):
+    """IPv4 clients of a proxy that listens for both in one come in IPv6's form: each is its own client."""
+    who = "::ffff:198.51.100.9"
+    codes = []
+    c, _ = proxied(mta, who)
+    c.ehlo()
+    for n in range(20):
+        codes.append(c.auth_plain("alice", f"x{n}", expect=None).code)
+    try:
+        assert codes == [535] * 19 + [421]
+        poll(lambda: proxied(mta, who)[1].code == 421, 5, "a ban")
+        assert "198.51.100.9 until" in bans(mta, "list").out
+        assert proxied(mta, "::ffff:198.51.100.10")[1].code == 220
+    finally:
+        bans(mta, "del", "198.51.100.9")
+
+
+def test_ban_ends(mta):
+    """A ban is over when its time has passed, and is in no list any more."""
+    who = "192.0.2.104"
+    bans(mta, "add", who, "2s")
+    poll(lambda: refused(mta, who), 1.5, "a ban")
+    poll(lambda: not refused(mta, who), 5, "an end of the ban")
+    assert who not in bans(mta, "list").out
 
 
 @pytest.mark.parametrize("args, said", [

@@ -433,6 +433,39 @@ def test_options(tuned):
     assert "cve-2010-4180" not in log and "tlsext_padding" not in log
 
 
+@pytest.mark.parametrize("setting, why", [
+    ("smtpd_tls_protocols=foo", '"foo" is no TLS version'), ("smtpd_tls_ciphers=foo", '"foo" is no cipher grade'),
+    ("smtpd_tls_fingerprint_digest=foo", '"foo" is no digest')])
+def test_bad_settings(mta_bad, setting, why):
+    """A setting that makes no sense: the warnings of the process and of the session say why."""
+    mta, listen = mta_bad[0], mta_bad[1].index(setting) + 1
+    with mta.smtp(listen) as c:
+        assert "STARTTLS" not in c.ehlo()
+        c.cmd("STARTTLS", 454)
+        c.quit()
+    mta.wait_log(rf"warning: localhost\S+: TLS is not available: {why}")
+
+
+def test_grade_and_required_certificate(mta_bad):
+    """smtpd_tls_eecdh_grade is ignored, as in Postfix 3.6 and later; smtpd_tls_req_ccert, too, where TLS
+    is not required, and that is said."""
+    mta, settings = mta_bad
+    for name in ("smtpd_tls_eecdh_grade=none", "smtpd_tls_req_ccert=yes"):
+        with tls_client(mta, settings.index(name) + 1, context=client_context(V12)) as c:
+            c.quit()
+    assert "warning: smtpd_tls_req_ccert: cannot require client certificates" in mta.log(all=True)
+
+
+@pytest.fixture(scope="module")
+def mta_bad(make_mta, certs):
+    """A service for each of some settings, and these."""
+    settings = ["smtpd_tls_protocols=foo", "smtpd_tls_ciphers=foo", "smtpd_tls_fingerprint_digest=foo",
+                "smtpd_tls_eecdh_grade=none", "smtpd_tls_req_ccert=yes"]
+    return make_mta(main={"smtpd_tls_security_level": "may", "smtpd_tls_cert_file": str(certs["ec"].cert),
+                          "smtpd_tls_key_file": str(certs["ec"].key)},
+                    services=[f"LISTEN{i + 1} {SMTPD} -o {s}" for i, s in enumerate(settings)]), settings
+
+
 # Clients that nobody here wrote.
 
 

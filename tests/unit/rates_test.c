@@ -74,6 +74,8 @@ static void test_client(void)
 
 #define V2 "\r\n\r\n\0\r\nQUIT\n"
 #define V4_BYTES "\xc0\0\2\1" "\xc0\0\2\2" "\x04\xd2" "\0\x19"
+#define MAPPED "\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\0\2"
+#define MAPPED_BYTES MAPPED "\1" MAPPED "\2"
 #define V6_BYTES "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\1" "\x20\1\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\2"
 #define CASE(bytes, status, client, port) { bytes, sizeof(bytes) - 1, status, client, port }
 
@@ -85,6 +87,7 @@ static const struct {
 } headers[] = {
 	CASE("PROXY TCP4 192.0.2.1 192.0.2.2 1234 25\r\n", PROXY_CLIENT, "192.0.2.1", "1234"),
 	CASE("PROXY TCP6 2001:DB8::1 ::1 65535 25\r\n", PROXY_CLIENT, "2001:db8::1", "65535"),
+	CASE("PROXY TCP6 ::ffff:192.0.2.1 ::ffff:c000:202 7 25\r\n", PROXY_CLIENT, "192.0.2.1", "7"),
 	CASE("PROXY UNKNOWN\r\n", PROXY_LOCAL, "", ""),
 	CASE("PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n", PROXY_LOCAL, "", ""),
 	CASE("P", PROXY_MORE, "", ""),
@@ -101,6 +104,7 @@ static const struct {
 	CASE(V2 "\x21\x11\0\x0c" V4_BYTES, PROXY_CLIENT, "192.0.2.1", "1234"),
 	CASE(V2 "\x21\x11\0\x0f" V4_BYTES "\4\0\0", PROXY_CLIENT, "192.0.2.1", "1234"),
 	CASE(V2 "\x21\x21\0\x24" V6_BYTES "\0\1\0\x19", PROXY_CLIENT, "2001:db8::1", "1"),
+	CASE(V2 "\x21\x21\0\x24" MAPPED_BYTES "\0\1\0\x19", PROXY_CLIENT, "192.0.2.1", "1"),
 	CASE(V2 "\x20\0\0\0", PROXY_LOCAL, "", ""),
 	CASE(V2 "\x20\x11\0\x0c" V4_BYTES, PROXY_LOCAL, "", ""),
 	CASE(V2, PROXY_MORE, "", ""),

@@ -23,8 +23,6 @@ static struct conf values = {
 	.tls_medium_cipherlist = "HIGH:MEDIUM",
 	.tls_null_cipherlist = "eNULL:!aNULL",
 	.tls_eecdh_auto_curves = "X25519 no-such-curve prime256v1",
-	.tls_eecdh_strong_curve = "prime256v1",
-	.tls_eecdh_ultra_curve = "secp384r1",
 	.tls_ffdhe_auto_groups = "ffdhe2048",
 	.tls_config_file = "default",
 	.tls_config_name = "",
@@ -352,7 +350,7 @@ static struct tls_settings server_settings(void)
 {
 	return (struct tls_settings){
 		.role = TLS_SERVER, .limits = { ">=TLSv1.2", "medium", NULL, NULL },
-		.verify_depth = 9, .eecdh_grade = "auto", .fingerprint_digest = "sha256",
+		.verify_depth = 9, .fingerprint_digest = "sha256",
 		.session_scope = "smtp", .session_timeout_s = 3600,
 	};
 }
@@ -362,7 +360,7 @@ static void run_client(int fd, const char *protocols)
 {
 	struct tls_settings settings = { .role = TLS_CLIENT, .limits = { protocols, "medium", NULL,
 									 NULL },
-					 .verify_depth = 9, .eecdh_grade = "auto",
+					 .verify_depth = 9,
 					 .fingerprint_digest = "sha256" };
 	struct buf error = BUF_INIT(1000);
 	struct tls_context *context = tls_context_new(&settings, NULL, &error);
