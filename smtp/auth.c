@@ -70,6 +70,7 @@ void auth_prepare(struct maps *passwords)
 	parse_options("sasl_tls_verified_security_options",
 		      conf->smtp_sasl_tls_verified_security_options, &self.verified);
 	open_filter();
+	refusals_prepare();
 	sasl_client_prepare();
 }
 
@@ -279,7 +280,8 @@ static bool take_verdict(struct session *session, struct transfer *transfer,
 
 	if (session->reply.code / 100 != 2) {
 		log_refusal(session, transfer, credentials, name);
-		why_unauthenticated(&transfer->why, session);
+		refusals_keep(&credentials->login, &session->reply);
+		why_unauthenticated(&transfer->why, session, false);
 		soften(transfer);
 		fail_site(transfer, session);
 		return false;
@@ -292,6 +294,24 @@ static bool take_verdict(struct session *session, struct transfer *transfer,
 	return true;
 }
 
+/* Whether that is known to come to nothing; the reply of then is that of now. */
+static bool is_known_refusal(struct session *session, struct transfer *transfer,
+			     const struct credentials *credentials)
+{
+	struct buf line = BUF_INIT(SMTP_REPLY_LINE_MAX);
+	bool is_known = refusals_find(&credentials->login, &line);
+
+	if (is_known) {
+		smtp_reply_reset(&session->reply);
+		(void)!smtp_reply_line(&session->reply, buf_span(&line));
+		why_unauthenticated(&transfer->why, session, true);
+		soften(transfer);
+		fail_site(transfer, session);
+	}
+	buf_done(&line);
+	return is_known;
+}
+
 static bool log_in(struct session *session, struct transfer *transfer,
 		   struct credentials *credentials)
 {
@@ -301,6 +321,8 @@ static bool log_in(struct session *session, struct transfer *transfer,
 	struct sasl_client client = { .login = &credentials->login };
 	bool is_in;
 
+	if (is_known_refusal(session, transfer, credentials))
+		return false;
 	client.mechanism =
 		sasl_client_choose(&session->auth_offer, options, &credentials->login);
 	if (client.mechanism == NULL)

@@ -288,6 +288,19 @@ bool auth_log_in(struct session *session, struct transfer *transfer);
 /* Whether there may be a password for that server. */
 bool auth_has_login(const struct session *session, struct transfer *transfer);
 
+/* ---- refusals.c ---- */
+
+struct sasl_login;
+
+/* In prepare(): the memory, which workers inherit. */
+void refusals_prepare(void);
+
+/* The reply by which that server refused that name and password, if that is remembered. */
+bool refusals_find(const struct sasl_login *login, struct buf *ret_reply);
+
+/* Remembers it for smtp_sasl_auth_cache_time, when the reply is 535 and that is wanted. */
+void refusals_keep(const struct sasl_login *login, const struct smtp_reply *reply);
+
 /* ---- token.c ---- */
 
 /*
@@ -393,8 +406,8 @@ void why_set(struct why *why, const char *status, const char *format, ...) PRINT
 
 /* The same for the server's last reply: "host X said: REPLY (in reply to WHAT)". */
 void why_said(struct why *why, const struct session *session, const char *what);
-/* "SASL authentication failed; server X said: REPLY" */
-void why_unauthenticated(struct why *why, const struct session *session);
+/* "SASL authentication failed; server X said: REPLY"; with `is_old`, that it said so before. */
+void why_unauthenticated(struct why *why, const struct session *session, bool is_old);
 /* "TLS is required, but host X refused to start TLS: REPLY" */
 void why_tls_refused(struct why *why, const struct session *session);
 /* "host X refused to talk to me: REPLY" */

@@ -73,11 +73,11 @@ void why_said(struct why *why, const struct session *session, const char *what)
 			 SPAN_ARG(reply_text(session)), what);
 }
 
-void why_unauthenticated(struct why *why, const struct session *session)
+void why_unauthenticated(struct why *why, const struct session *session, bool is_old)
 {
 	(void)set_reply(why, session);
-	(void)buf_printf(&why->reason, "SASL authentication failed; server %s said: %.*s",
-			 session->name, SPAN_ARG(reply_text(session)));
+	(void)buf_printf(&why->reason, "SASL %sauthentication failed; server %s said: %.*s",
+			 is_old ? "[CACHED] " : "", session->name, SPAN_ARG(reply_text(session)));
 }
 
 void why_tls_refused(struct why *why, const struct session *session)

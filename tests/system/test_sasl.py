@@ -499,6 +499,37 @@ def test_client_says_which_line(client, make_sink):
     assert b"wr0ng" not in mta.log_file.read_bytes()
 
 
+def test_client_remembers_refusals(client, make_sink):
+    """smtp_sasl_auth_cache_name: a login that was refused with 535 is not tried again, by any worker, until
+    smtp_sasl_auth_cache_time is over or the password is another one."""
+    sink = make_sink("198.51.100.1", 587, auth="PLAIN", users={"me": "right"})
+    mta = client("me:wr0ng", smtp_sasl_auth_cache_name="proxy:btree:$data_directory/sasl_auth_cache",
+                 smtp_sasl_auth_cache_time="1d", smtp_sasl_auth_soft_bounce="no")
+    for said in ("SASL authentication failed; server", "SASL [CACHED] authentication failed; server"):
+        for _ in range(1 if "CACHED" not in said else 3):
+            record = mta.wait_delivery(mta.inject("x@y.test", sender=""))
+            assert record["status"] == "bounced" and record["dsn"] == "5.7.8", record
+            assert f"{said} 198.51.100.1[198.51.100.1] said: 535 5.7.8 bad credentials" in record["text"]
+    assert [s.verbs().count("AUTH") for s in sink.sessions] == [1, 0, 0, 0]
+    mta.table("hash:passwords", "[198.51.100.1]:587 me:right\n")
+    mta.reload()
+    assert mta.wait_delivery(mta.inject("x@y.test"))["status"] == "sent"
+
+
+def test_client_forgets_refusals(client, make_sink):
+    """Other replies are not remembered, nor any for longer than smtp_sasl_auth_cache_time."""
+    sink = make_sink("198.51.100.1", 587, auth="PLAIN", users={"me": "right"})
+    mta = client("me:wr0ng", smtp_sasl_auth_cache_name="proxy:btree:$data_directory/sasl_auth_cache",
+                 smtp_sasl_auth_cache_time="0")
+    for _ in range(2):
+        mta.wait_delivery(mta.inject("x@y.test"))
+    sink.rule("AUTH", "454 4.7.0 later")
+    with mta.settings(smtp_sasl_auth_cache_time="1d"):
+        for _ in range(2):
+            mta.wait_delivery(mta.inject("x@y.test"))
+    assert [s.verbs().count("AUTH") for s in sink.sessions] == [1] * 4
+
+
 @pytest.mark.parametrize("challenge", ["!!!", "cj1ldmlsLHM9QUFBQSxpPTQwOTY=", "", "A" * 3000])
 def test_client_bad_challenge(client, make_sink, challenge):
     """A server that makes no sense, or cannot prove that it knows the password, gets no mail."""
