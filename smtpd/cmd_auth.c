@@ -31,7 +31,7 @@ static bool may_begin(struct session *s)
 	} else if (s->login.length > 0) {
 		reply(s, "503 5.5.1 Error: already authenticated");
 	} else if (limit_is_passed(s, RATE_AUTH)) {
-		reply(s, "450 4.7.1 Error: too many AUTH commands from %s", s->peer.addr);
+		reply_logged(s, "450 4.7.1 Error: too many AUTH commands from %s", s->peer.addr);
 	} else {
 		return true;
 	}
@@ -135,7 +135,7 @@ static void fail(struct session *s, const struct auth_attempt *attempt)
 		reply_quietly(s, "421 4.7.0 %s Error: too many failed logins", conf->myhostname);
 		return;
 	}
-	reply(s, "535 5.7.8 Error: authentication failed: %s", reason);
+	reply_logged(s, "535 5.7.8 Error: authentication failed: %s", reason);
 }
 
 /* ---- the dialogue ---- */
@@ -206,7 +206,7 @@ void cmd_auth(struct session *s, struct span arguments)
 	mechanism = sasl_mechanism_find(&offer, name);
 	if (mechanism == NULL) {
 		log_failure(s, log_clean(name), "Invalid authentication mechanism", SPAN(""));
-		reply(s, "535 5.7.8 Error: authentication failed: "
+		reply_logged(s, "535 5.7.8 Error: authentication failed: "
 			 "Invalid authentication mechanism");
 		return;
 	}

@@ -128,7 +128,7 @@ void cmd_mail(struct session *s, struct span arguments)
 		return;
 	}
 	if (limit_is_passed(s, RATE_MESSAGE)) {
-		reply(s, "450 4.7.1 Error: too much mail from %s", s->peer.addr);
+		reply_logged(s, "450 4.7.1 Error: too much mail from %s", s->peer.addr);
 		return;
 	}
 	if (s->protocol == NULL)
@@ -155,9 +155,9 @@ void cmd_mail(struct session *s, struct span arguments)
 		return;
 	}
 	if (!space_is_enough(mail.size_bytes)) {
-		log_warn("not enough free space in the queue for mail from %s: see queue_minfree",
-			 client_text(s));
+		limit_advise_space();
 		s->troubles |= NOTICE_RESOURCE;
+		log_refusal(s, SPAN("452 4.3.1 Insufficient system storage"));
 		reply_quietly(s, "452 4.3.1 Insufficient system storage");
 		return;
 	}

@@ -84,7 +84,7 @@ void cmd_etrn(struct session *s, struct span arguments)
 	if (!ask_flush(domain, &answer, &channel)) {
 		log_warn("%s: the %s service does not answer", client_text(s),
 			 conf->flush_service_name);
-		reply(s, "458 Unable to queue messages");
+		reply_logged(s, "458 Unable to queue messages");
 	} else if (answer.result == QUEUE_DONE) {
 		reply(s, "250 Queuing started");
 	} else {

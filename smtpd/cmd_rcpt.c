@@ -55,8 +55,12 @@ static bool is_over_limit(struct session *s)
 
 	if (limit == 0 || mail->rcpt_count < limit)
 		return false;
+	if (mail->rcpts_refused == 0) {
+		limit_advise_rcpts();
+		log_refusal(s, SPAN("452 4.5.3 Error: too many recipients"));
+	}
 	if (mail->rcpts_refused++ >= (size_t)conf->smtpd_recipient_overshoot_limit)
-		reply(s, "452 4.5.3 Error: too many recipients");
+		reply_logged(s, "452 4.5.3 Error: too many recipients");
 	else
 		reply_quietly(s, "452 4.5.3 Error: too many recipients");
 	return true;
@@ -80,7 +84,7 @@ void cmd_rcpt(struct session *s, struct span arguments)
 		return;
 	}
 	if (limit_is_passed(s, RATE_RECIPIENT)) {
-		reply(s, "450 4.7.1 Error: too many recipients from %s", s->peer.addr);
+		reply_logged(s, "450 4.7.1 Error: too many recipients from %s", s->peer.addr);
 		return;
 	}
 	if (tables.is_strict)

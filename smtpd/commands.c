@@ -141,6 +141,12 @@ static bool is_noop(struct span word)
 	return false;
 }
 
+static void keep_said(struct session *s, struct span line)
+{
+	s->said_size = line.n < sizeof(s->said) ? line.n : sizeof(s->said);
+	memcpy(s->said, line.p, s->said_size);
+}
+
 static void handle(struct session *s, struct span line)
 {
 	static char where[16];
@@ -153,6 +159,9 @@ static void handle(struct session *s, struct span line)
 	int errors = s->errors;
 	size_t index;
 
+	/* A secret is none of the log's business; what is too long was not kept. */
+	keep_said(s, (verb != NULL && (verb->flags & VERB_IS_SECRET) != 0) || span_is(line, "\x01")
+			     ? word : line);
 	notice_line(s, "In", verb != NULL && (verb->flags & VERB_IS_SECRET) != 0 ? word : line);
 	if (is_noop(word)) {
 		reply_quietly(s, "250 2.0.0 Ok");

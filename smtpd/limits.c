@@ -10,6 +10,7 @@
 #include "base/ip.h"
 #include "base/log.h"
 #include "conf/conf.h"
+#include "proc/seldom.h"
 #include "proc/service.h"
 #include "smtpd/check.h"
 
@@ -27,6 +28,38 @@ static bool is_exempt(struct session *s)
 	return s->exemption == EXEMPT_YES;
 }
 
+/* By what main.cf calls them. */
+enum { ADVICE_COUNT = RATE_KINDS, ADVICE_SPACE, ADVICE_RCPTS, ADVICES };
+
+static struct seldom *advised;
+
+void limits_prepare(void)
+{
+	advised = seldom_new(ADVICES);
+}
+
+static void advise(size_t index, const char *parameter, int limit)
+{
+	if (seldom_is_due(advised, index))
+		log_warn("a limit was reached that main.cf sets: %s = %d; clients that it is not for can be "
+			 "named in smtpd_client_event_limit_exceptions", parameter, limit);
+}
+
+void limit_advise_space(void)
+{
+	if (seldom_is_due(advised, ADVICE_SPACE))
+		log_warn("not enough free space in the queue: mail is refused until there are queue_minfree "
+			 "= %lld bytes and one and a half times message_size_limit = %lld bytes",
+			 (long long)conf->queue_minfree, (long long)conf->message_size_limit);
+}
+
+void limit_advise_rcpts(void)
+{
+	if (seldom_is_due(advised, ADVICE_RCPTS))
+		log_warn("a limit was reached that main.cf sets: smtpd_recipient_limit = %d recipients of a "
+			 "message", conf->smtpd_recipient_limit);
+}
+
 bool limit_connection(struct session *s)
 {
 	int limit = conf->smtpd_client_connection_count_limit;
@@ -37,6 +70,11 @@ bool limit_connection(struct session *s)
 	log_warn("Connection %s limit exceeded: %u from %s for service %s",
 		 is_count ? "concurrency" : "rate",
 		 is_count ? s->offer.peer_count : s->offer.peer_rate, client_text(s), service.name);
+	if (is_count)
+		advise(ADVICE_COUNT, "smtpd_client_connection_count_limit", limit);
+	else
+		advise(RATE_CONNECTION, "smtpd_client_connection_rate_limit",
+		       conf->smtpd_client_connection_rate_limit);
 	reply_quietly(s, "421 4.7.0 %s Error: too many connections from %s", conf->myhostname,
 		      s->peer.addr);
 	return true;
@@ -79,9 +117,13 @@ static int limit_of(enum rate_kind kind)
 
 bool limit_is_passed(struct session *s, enum rate_kind kind)
 {
-	static const char *const names[RATE_KINDS] = {
-		[RATE_MESSAGE] = "Message delivery request", [RATE_RECIPIENT] = "Recipient address",
-		[RATE_NEW_TLS] = "New TLS session",          [RATE_AUTH] = "AUTH command",
+	static const struct {
+		const char *title, *parameter;
+	} kinds[RATE_KINDS] = {
+		[RATE_MESSAGE] = { "Message delivery request", "smtpd_client_message_rate_limit" },
+		[RATE_RECIPIENT] = { "Recipient address", "smtpd_client_recipient_rate_limit" },
+		[RATE_NEW_TLS] = { "New TLS session", "smtpd_client_new_tls_session_rate_limit" },
+		[RATE_AUTH] = { "AUTH command", "smtpd_client_auth_rate_limit" },
 	};
 	int limit = limit_of(kind);
 	char client[RATES_CLIENT_MAX];
@@ -101,8 +143,9 @@ bool limit_is_passed(struct session *s, enum rate_kind kind)
 	}
 	if (count <= (unsigned)limit)
 		return false;
-	log_warn("%s rate limit exceeded: %u from %s for service %s", names[kind], count,
+	log_warn("%s rate limit exceeded: %u from %s for service %s", kinds[kind].title, count,
 		 client_text(s), service.name);
+	advise(kind, kinds[kind].parameter, limit);
 	return true;
 }
 

@@ -86,18 +86,63 @@ static void slow_down(struct session *s)
 	(void)nanosleep(&pause, NULL);
 }
 
+void log_refusal(const struct session *s, struct span text)
+{
+	struct buf context = BUF_INIT(1024);
+
+	if (s->protocol != NULL)
+		(void)buf_printf(&context, " proto=%s", s->protocol);
+	if (s->helo.length > 0)
+		(void)buf_printf(&context, " helo=<%s>", log_clean(buf_span(&s->helo)));
+	if (s->said_size > 0)
+		(void)buf_printf(&context, " said=<%s>",
+				 log_clean((struct span){ s->said, s->said_size }));
+	log_info("%s: reject: %s from %s: %s;%s", s->mail.was_logged ? s->queue_id : "NOQUEUE", s->where,
+		 client_text(s), log_clean(text), buf_str(&context));
+	buf_done(&context);
+}
+
+/* "%s" is a restriction's or cleanup's reply; all others are about the protocol. */
+static bool is_refusal(const struct session *s, const char *format)
+{
+	return *format == '4' || *format == '5' ||
+	       (*format == '%' && buf_span(&s->reply).n > 0 && *buf_str(&s->reply) >= '4');
+}
+
+static void count_error(struct session *s, const char *format)
+{
+	s->errors++;
+	if (*format != '%')
+		s->troubles |= NOTICE_PROTOCOL;
+	slow_down(s);
+}
+
 void reply(struct session *s, const char *format, ...)
 {
 	va_list args;
 
-	if (*format == '4' || *format == '5' || (*format == '%' && buf_span(&s->reply).n > 0 &&
-						 *buf_str(&s->reply) >= '4')) {
-		s->errors++;
-		/* "%s" is a restriction's or cleanup's reply; all others are about the protocol. */
-		if (*format != '%')
-			s->troubles |= NOTICE_PROTOCOL;
-		slow_down(s);
+	if (is_refusal(s, format)) {
+		if (*format != '%') {
+			struct buf text = BUF_INIT(4096);
+
+			va_start(args, format);
+			(void)buf_vprintf(&text, format, args);
+			va_end(args);
+			log_refusal(s, buf_span(&text));
+			buf_done(&text);
+		}
+		count_error(s, format);
 	}
+	va_start(args, format);
+	send_reply(s, format, args);
+	va_end(args);
+}
+
+void reply_logged(struct session *s, const char *format, ...)
+{
+	va_list args;
+
+	count_error(s, format);
 	va_start(args, format);
 	send_reply(s, format, args);
 	va_end(args);

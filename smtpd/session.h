@@ -29,7 +29,7 @@ struct peer {
 	enum peer_status name_status, reverse_status;
 };
 
-enum { VERB_COUNT_MAX = 24 };
+enum { VERB_COUNT_MAX = 24, SAID_MAX = 100 };
 
 /* Whether smtpd_client_event_limit_exceptions has the client; looked up when it matters. */
 enum exemption { EXEMPT_UNKNOWN, EXEMPT_NO, EXEMPT_YES };
@@ -96,6 +96,8 @@ struct session {
 	/* accounting */
 	enum exemption exemption; /* from the limits of limits.c */
 	const char *where; /* what the client did last: "CONNECT", "EHLO", "DATA" */
+	char said[SAID_MAX]; /* the beginning of that command, for the log, or nothing */
+	size_t said_size;
 	int errors, junk;
 	unsigned done[VERB_COUNT_MAX], tried[VERB_COUNT_MAX];
 	bool must_close;
@@ -134,9 +136,14 @@ void session_run(struct session *s);
 
 /*
  * Sends one reply line, "250 2.1.0 Ok" with its code and enhanced code. 4xx and 5xx count as errors of the
- * client: they slow it down beyond smtpd_soft_error_limit. 421 closes.
+ * client: they slow it down beyond smtpd_soft_error_limit. 421 closes. Such a reply is logged, with the
+ * command that it is about; not so "%s", which is that of a restriction or of cleanup.
  */
 void reply(struct session *s, const char *format, ...) PRINTF_LIKE(2, 3);
+/* As reply(), of what is in the log already. */
+void reply_logged(struct session *s, const char *format, ...) PRINTF_LIKE(2, 3);
+/* The line in the log of a refused command. */
+void log_refusal(const struct session *s, struct span text);
 /* As reply() without delay and without counting: for what is not the client's fault. */
 void reply_quietly(struct session *s, const char *format, ...) PRINTF_LIKE(2, 3);
 /* The name and address of the client as logged: NAME[ADDR]. Static. */
@@ -188,6 +195,11 @@ void handover_end(struct session *s);
 
 /* ---- limits on what one client does: limits.c ---- */
 
+/* In the template. */
+void limits_prepare(void);
+/* Warnings that say, now and then, how to raise a limit that was reached. */
+void limit_advise_space(void);
+void limit_advise_rcpts(void);
 /* Whether the front left it to us to refuse this client, and it is refused; says so. */
 MUST_USE bool limit_connection(struct session *s);
 /*

@@ -33,6 +33,7 @@ static void prepare(void)
 	auth_prepare();
 	session_tls_prepare();
 	space_prepare(service.queue_directory);
+	limits_prepare();
 }
 
 static void worker_start(void)
@@ -52,6 +53,7 @@ static void start_session(struct session *s, int fd)
 	stream_reopen(&s->stream, fd);
 	buf_reset(&s->helo);
 	buf_reset(&s->login);
+	s->said_size = 0;
 	s->is_esmtp = s->may_pipeline = s->must_close = s->saw_bare_newline = false;
 	s->has_chunking = true;
 	s->tls = NULL;

@@ -252,13 +252,15 @@ static void answer(struct session *s, const struct msg_submit_done *done)
 		      has_reason ? reason : "message content rejected");
 		return;
 	case SUBMIT_DEFER:
-		reply(s, "451 %s %s", done->status.n > 0 ? status : "4.3.0",
-		      has_reason ? reason : "Error: queue file write error");
+		/* RFC 5321 4.2.2: "insufficient system storage" has a code of its own. */
+		reply_logged(s, span_is(done->status, "4.3.1") ? "452 %s %s" : "451 %s %s",
+			     done->status.n > 0 ? status : "4.3.0",
+			     has_reason ? reason : "Error: queue file write error");
 		return;
 	case SUBMIT_TOO_BIG: reply(s, "552 5.3.4 Error: message file too big"); return;
 	case SUBMIT_LOOP: reply(s, "554 5.4.0 Error: too many hops"); return;
 	}
-	reply(s, "451 4.3.0 Error: internal error");
+	reply_logged(s, "451 4.3.0 Error: internal error");
 }
 
 /*

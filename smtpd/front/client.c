@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
+#include "proc/seldom.h"
 #include "proc/service.h"
 #include "smtpd/front/front.h"
 
@@ -32,6 +33,7 @@ static struct {
 	bool has_tls;       /* the client speaks first, and in TLS */
 	bool has_proxy;
 	struct buf greeting;
+	struct seldom *advised; /* of the limit */
 } self;
 
 static bool is_blank(const char *list)
@@ -65,6 +67,7 @@ void clients_setup(void)
 {
 	list_init(&self.silent);
 	self.limit = room_for_clients();
+	self.advised = seldom_new(1);
 	self.has_tls = conf->smtpd_tls_wrappermode;
 	self.has_proxy = strcmp(conf->smtpd_upstream_proxy_protocol, "haproxy") == 0;
 	/* Restrictions and milters at connect may say something else than 220. */
@@ -254,6 +257,11 @@ void client_new(int fd)
 		(void)close(fd);
 		return;
 	}
+	if (self.count >= self.limit && seldom_is_due(self.advised, 0))
+		log_warn("service \"%s\" has %zu clients, all that its descriptors are enough for: who has been "
+			 "silent for longest is told to come again; start master with a higher limit of open "
+			 "files (RLIMIT_NOFILE, LimitNOFILE= of systemd)",
+			 service.name, self.count);
 	if (self.count >= self.limit)
 		(void)clients_make_room("4.3.2", "server is busy, try again later");
 	client = NEW(struct client);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
+#include "proc/seldom.h"
 #include "proc/service.h"
 #include "smtpd/front/front.h"
 
@@ -29,12 +30,14 @@ static struct {
 	} peaks[RATE_PEAKS];
 	struct clock_mono peaks_end; /* then they begin anew */
 	struct event_timer peaks_told;
+	struct seldom *advised;
 } self;
 
 void peers_setup(void)
 {
 	rates_init(&self.rates, RATE_CLIENTS_MAX, (int64_t)conf->anvil_rate_time_unit * 1000);
 	ipc_attach(&self.anvil, -1);
+	self.advised = seldom_new(2);
 	self.exceptions = net_list_parse(span_of(conf->smtpd_client_event_limit_exceptions));
 }
 
@@ -127,16 +130,24 @@ static void note_peak(unsigned kind, unsigned count, const struct peer *peer)
 
 /* ---- limits ---- */
 
-static void refuse(struct client *client, const char *what, unsigned count)
+static void refuse(struct client *client, bool is_many)
 {
+	unsigned count = is_many ? client->peer_count : client->peer_rate;
 	char text[128], addr[IP_TEXT_MAX];
 
 	(void)ip_text(&client->addr, addr);
 	/* The lines that smtpd writes in such a session. */
 	log_info("connect from %s", client_text(client));
-	log_warn("%s limit exceeded: %u from %s for service %s", what, count, client_text(client),
-		 service.name);
+	log_warn("Connection %s limit exceeded: %u from %s for service %s",
+		 is_many ? "concurrency" : "rate", count, client_text(client), service.name);
 	log_info("disconnect from %s commands=0/0", client_text(client));
+	if (seldom_is_due(self.advised, is_many))
+		log_warn("a limit was reached that main.cf sets: %s = %d; clients that it is not for can be "
+			 "named in smtpd_client_event_limit_exceptions",
+			 is_many ? "smtpd_client_connection_count_limit"
+				 : "smtpd_client_connection_rate_limit",
+			 is_many ? conf->smtpd_client_connection_count_limit
+				 : conf->smtpd_client_connection_rate_limit);
 	(void)snprintf(text, sizeof(text), "too many connections from %s", addr);
 	client_refuse(client, "4.7.0", text);
 }
@@ -161,9 +172,6 @@ bool peers_admit(struct client *client)
 		client->is_limited = true;
 		return true;
 	}
-	if (is_many)
-		refuse(client, "Connection concurrency", client->peer_count);
-	else
-		refuse(client, "Connection rate", client->peer_rate);
+	refuse(client, is_many);
 	return false;
 }
