@@ -148,6 +148,8 @@ static enum dns_status look_up_host(struct transfer *transfer, struct hosts *hos
 				add_address(hosts, server_name(transfer, name, &result), &addr, port,
 					    preference);
 		note_security(transfer, hosts, first, name, &result);
+		if ((flags & DNS_WANT_SECURE) != 0)
+			dnssec_note(&result);
 		if (status == DNS_FOUND || worst == DNS_TEMPORARY)
 			continue;
 		worst = status == DNS_TEMPORARY || worst == DNS_NO_NAME ? status : worst;
@@ -254,6 +256,8 @@ static void note_source(struct hosts *hosts, const struct dns_result *result)
 {
 	for (size_t i = 0; i < hosts->count; i++)
 		hosts->list[i].is_mx_insecure = !result->is_secure;
+	if (ways.is_secure)
+		dnssec_note(result);
 }
 
 /* ---- MX ---- */

@@ -37,6 +37,7 @@ static void prepare(void)
 	table_client_setup();
 	site_open(&site, TABLE_IN_JAIL);
 	hosts_prepare();
+	dnssec_prepare();
 	connect_prepare();
 	relays_prepare();
 	deliver_prepare(is_lmtp ? "lmtp_delivery_status_filter" : "smtp_delivery_status_filter",

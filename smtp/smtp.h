@@ -11,6 +11,7 @@
  *     relays.c       which relays of a list work: a memory that all workers share
  *     hosts.c        the addresses of a target: MX, SRV, A, AAAA; loops to ourselves
  *     srv.c          the order of SRV records
+ *     dnssec.c       a warning when the resolver does not validate
  *     connect.c      sockets
  *     session.c      greeting, EHLO, XFORWARD, QUIT; sessions kept for the next request
  *     auth.c         logging in
@@ -38,6 +39,7 @@
 #include "sasl/mechanism.h"
 #include "table/maps.h"
 
+struct dns_result;
 struct policy;
 struct site;
 struct sts;
@@ -144,6 +146,17 @@ void relays_note(const struct transfer *transfer, const struct target *target, b
 
 /* Whether a reply is about whoever sends, and not about a recipient or a message: a quota, 421. */
 bool relays_is_refusal(const struct smtp_reply *reply);
+
+/* ---- dnssec.c ---- */
+
+/* Reads dnssec_probe; in prepare(). */
+void dnssec_prepare(void);
+
+/*
+ * An answer to a question with DNS_WANT_SECURE: when it is not secure, asks dnssec_probe, in one worker
+ * and at most every 200 seconds, and warns when the answer to that is not secure either.
+ */
+void dnssec_note(const struct dns_result *result);
 
 /* ---- hosts.c ---- */
 

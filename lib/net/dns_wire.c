@@ -24,6 +24,8 @@ static void put_u16(struct buf *out, unsigned value)
 
 static bool put_name(struct buf *out, struct span name)
 {
+	if (span_is(name, "."))
+		return buf_char(out, '\0');
 	if (name.n > 0 && name.p[name.n - 1] == '.')
 		name.n--;
 	if (name.n == 0 || name.n > NAME_MAX_BYTES - 2)

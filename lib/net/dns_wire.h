@@ -19,7 +19,7 @@ enum {
 
 /*
  * Appends a question for `name`, with RD and AD (RFC 6840 5.7) and an EDNS0 record (RFC 6891)
- * at its end. False when it is no name that can be asked: empty labels, labels over 63 bytes,
+ * at its end. "." is the root. False when it is no name that can be asked: empty labels, labels over 63 bytes,
  * more than 255 in all, bytes that are not visible ASCII.
  */
 MUST_USE bool dns_wire_question(struct buf *out, struct span name, enum dns_type type, uint16_t id);

@@ -140,7 +140,7 @@ struct answer *question_ask(struct span name, enum dns_type type, struct waiter 
 	struct answer *answer;
 	struct question *question;
 
-	if (name.n > 0 && name.p[name.n - 1] == '.')
+	if (name.n > 1 && name.p[name.n - 1] == '.')
 		name.n--;
 	question_key(&key, name, type);
 	answer = cache_get(buf_span(&key));

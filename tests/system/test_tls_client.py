@@ -117,6 +117,25 @@ def test_directory_of_authorities(mta, make_sink, certs, tmp_path, rehash, sent)
         assert (record["status"] == "sent") is sent, record
 
 
+@pytest.mark.parametrize("probe,reason", [
+    ("ns:.", None), ("", None), ("ns:insecure.test", "received a response that is not DNSSEC validated"),
+    ("ns:broken.test", "received no response: .*"), ("nonsense", None)])
+def test_dnssec_probe(mta, dns, make_sink, certs, probe, reason):
+    """An answer without DNSSEC, where it is wanted, makes one worker ask whether there is any."""
+    dns.ns("insecure.test", "ns.insecure.test")
+    dns.rcode("broken.test", "SERVFAIL")
+    make_sink(A, tls=certs["mx"].context())
+    with mta.settings(dnssec_probe=probe):
+        for _ in range(2):
+            assert deliver(mta, "one.test")["status"] == "sent"
+        warned = mta.grep_log("warning: DNSSEC validation may be unavailable")
+        assert len(warned) == (1 if reason else 0)
+        if reason:
+            mta.wait_log(rf"warning: reason: dnssec_probe '{probe}' {reason}")
+        if probe == "nonsense":
+            mta.wait_log('warning: dnssec_probe: expected type:name in place of "nonsense"')
+
+
 def test_unknown_attribute(mta, make_sink, certs):
     """What a policy says and is not understood defers, and no connection is made."""
     sink = make_sink(A, tls=certs["mx"].context())

@@ -70,9 +70,12 @@ static void test_question(void)
 	memset(label, 'x', sizeof(label));
 	CHECK(dns_wire_question(&out, (struct span){ label, 63 }, DNS_A, 1));
 	buf_reset(&out);
+	CHECK(dns_wire_question(&out, SPAN("."), DNS_NS, 1));
+	CHECK(memcmp(out.data + 12, "\0\0\2\0\1", 5) == 0);
+	buf_reset(&out);
 	CHECK(!dns_wire_question(&out, (struct span){ label, 64 }, DNS_A, 1));
 	CHECK(!dns_wire_question(&out, SPAN(""), DNS_A, 1));
-	CHECK(!dns_wire_question(&out, SPAN("."), DNS_A, 1));
+	CHECK(!dns_wire_question(&out, SPAN(".."), DNS_A, 1));
 	CHECK(!dns_wire_question(&out, SPAN("a..b"), DNS_A, 1));
 	CHECK(!dns_wire_question(&out, SPAN("a b"), DNS_A, 1));
 	CHECK(!dns_wire_question(&out, SPAN("a\nb"), DNS_A, 1));
