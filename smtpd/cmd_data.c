@@ -229,6 +229,13 @@ static void refuse_chunk(struct session *s, uint64_t size, const char *text)
 		reply(s, "%s", text);
 }
 
+static void refuse_chunk_out_of_order(struct session *s, uint64_t size, const char *text)
+{
+	log_refusal(s, span_of(text));
+	if (read_chunk(s, size, false))
+		reply_logged(s, "%s", text);
+}
+
 void cmd_bdat(struct session *s, struct span arguments)
 {
 	uint64_t size;
@@ -241,15 +248,15 @@ void cmd_bdat(struct session *s, struct span arguments)
 		return;
 	}
 	if (!s->has_chunking && s->protocol != NULL && s->is_esmtp) {
-		refuse_chunk(s, size, "503 5.5.1 Error: BDAT is not announced");
+		refuse_chunk_out_of_order(s, size, "503 5.5.1 Error: BDAT is not announced");
 		return;
 	}
 	if (!s->mail.is_open) {
-		refuse_chunk(s, size, "503 5.5.1 Error: need MAIL command");
+		refuse_chunk_out_of_order(s, size, "503 5.5.1 Error: need MAIL command");
 		return;
 	}
 	if (s->mail.rcpt_count == 0) {
-		refuse_chunk(s, size, "554 5.5.1 Error: no valid recipients");
+		refuse_chunk_out_of_order(s, size, "554 5.5.1 Error: no valid recipients");
 		return;
 	}
 	if (!s->mail.in_bdat) {

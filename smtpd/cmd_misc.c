@@ -26,6 +26,13 @@ void cmd_noop(struct session *s, struct span arguments)
 	reply(s, "250 2.0.0 Ok");
 }
 
+/* XCLIENT and XFORWARD are commands of hosts that may tell who their client is: nobody may, here. */
+void cmd_unauthorized(struct session *s, struct span arguments)
+{
+	(void)arguments;
+	reply(s, "550 5.7.0 Error: insufficient authorization");
+}
+
 void cmd_help(struct session *s, struct span arguments)
 {
 	(void)arguments;

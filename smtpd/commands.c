@@ -28,6 +28,8 @@ static const struct verb verbs[] = {
 	{ "etrn", cmd_etrn, VERB_IS_JUNK },
 	{ "help", cmd_help, VERB_IS_JUNK | VERB_BEFORE_TLS },
 	{ "quit", cmd_quit, VERB_BEFORE_TLS },
+	{ "xclient", cmd_unauthorized, VERB_NO_PIPELINE },
+	{ "xforward", cmd_unauthorized, VERB_NO_PIPELINE },
 };
 
 /* The last counter is for what is no command. */

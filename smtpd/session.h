@@ -160,6 +160,7 @@ void cmd_data(struct session *s, struct span arguments);
 void cmd_bdat(struct session *s, struct span arguments);
 void cmd_rset(struct session *s, struct span arguments);
 void cmd_noop(struct session *s, struct span arguments);
+void cmd_unauthorized(struct session *s, struct span arguments);
 void cmd_vrfy(struct session *s, struct span arguments);
 void cmd_etrn(struct session *s, struct span arguments);
 void cmd_help(struct session *s, struct span arguments);

@@ -27,9 +27,24 @@ LOG_LINE = 1024
 """Longest log line, in bytes."""
 
 
+class Witness(Client):
+    """A client that remembers what it was refused, for clean_log()."""
+
+    def __init__(self, mta, **kw):
+        self.mta = mta
+        self.refused = mta.__dict__.setdefault("refused", [])
+        super().__init__(mta.port(), mta.host, source=STRANGER, **kw)
+
+    def reply(self, expect=None):
+        reply = super().reply()
+        if reply.code >= 400:
+            self.refused.append((self.mta.mark, reply))
+        return reply.check(expect)
+
+
 def stranger(mta, **kw) -> Client:
     """Connects as a client without privileges, and says EHLO."""
-    c = Client(mta.port(), mta.host, source=STRANGER, **kw)
+    c = Witness(mta, **kw)
     c.ehlo()
     return c
 
@@ -123,13 +138,44 @@ SANITIZED = "SAN_REPORTS" in os.environ
 """Sanitizers keep what is freed and take their time: then figures of memory and time say nothing."""
 
 
+SAID_OTHERWISE = {
+    "421": r"too many errors after|limit exceeded: |timeout after ",
+    "554 5.5.0": "improper command pipelining after ",
+    "451": r"warning: \w+: |reject: ",
+    "452 4.5.3": None,
+    "552": r"reject: [^\n]*: 552 |reject: message from \S+ exceeds message_size_limit",
+    "550 5.6.0": "reject: [^\\n]*: 550 5.6.0|reject: [^\\n]*: 5.6.0 |reject: mime-error ",
+    "535": "authentication failed",
+}
+"""Refusals whose line in the log does not begin with the reply. Recipients over the limit share one."""
+
+
 def clean_log(mta) -> None:
-    """Asserts what holds after every attack: no crash, and lines that are short and plain."""
+    """Asserts what holds after every attack: no crash, lines that are short and plain, and one for each
+    refusal that a stranger() got."""
     text = mta.log_file.read_bytes()[mta.mark:]
+    has_all_refusals(mta, text.decode("utf-8", "replace"))
     for line in text.split(b"\n"):
         assert len(line) <= LOG_LINE, line
         assert not re.search(rb"[\x00-\x08\x0a-\x1f\x7f]", line), line
         assert not re.search(rb"panic:|fatal:|killed by signal|bad command startup", line), line
+
+
+def has_all_refusals(mta, log) -> None:
+    """Asserts that each refusal is in the log: as many lines as there were replies with a code."""
+    refused = [str(reply) for mark, reply in mta.__dict__.get("refused", []) if mark == mta.mark]
+    mta.__dict__["refused"] = []
+    codes = {text[:9] if re.match(r"\d{3} \d\.\d\.\d ", text) else text[:3] for text in refused}
+    for code in codes:
+        count = sum(text.startswith(code) for text in refused)
+        status = code[4:].strip() or code
+        pattern = rf"reject: [^\n]*: (?:{re.escape(code.strip())}|{re.escape(status)}) "
+        for begin, other in SAID_OTHERWISE.items():
+            if code.startswith(begin):
+                pattern = other or pattern
+                count = count if other else 1
+        found = len(re.findall(pattern, log))
+        assert found >= count, f"{count} replies {code}, {found} lines like {pattern}\n{log}"
 
 
 @pytest.fixture

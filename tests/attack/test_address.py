@@ -54,7 +54,7 @@ def test_P3(c, path):
     "<alice@example.test>,<bob@example.test>", "<>", '<"">', "<a@d..e>", "<alice@example.test"])
 def test_P4(c, path):
     """What is no address."""
-    c.cmd(f"RCPT TO:{path}", "501|55[03]")
+    c.cmd(f"RCPT TO:{path}", 501)
 
 
 @pytest.mark.parametrize("path", [
@@ -64,23 +64,24 @@ def test_P5(c, path):
     """Parts that are too long; such a local part is no user's name, it is no address."""
     if path.startswith("a" * 65 + "@"):
         c.cmd(f"RCPT TO:<{path}>", "501")
-    c.cmd(f"RCPT TO:<{path}>", "50[01]|55[0-9]")
+    c.cmd(f"RCPT TO:<{path}>", "50[01]")
 
 
 def test_P6(c):
     """An address that looks like an option."""
-    c.cmd("RCPT TO:<-oQ/tmp@example.test>", "501|550")
+    c.cmd("RCPT TO:<-oQ/tmp@example.test>", 501)
 
 
 @pytest.mark.parametrize("local", ["|/bin/sh", "/etc/passwd", ":include:/x", '"|id"', '"/tmp/x"'])
 def test_P7(c, local):
     """Destinations that only alias files may have are names of unknown users."""
-    c.cmd(f"RCPT TO:<{local}@example.test>", "550|501")
+    # No atom has a colon: RFC 5321 4.1.2.
+    c.cmd(f"RCPT TO:<{local}@example.test>", 501 if ":" in local else 550)
 
 
 def test_P8(mta, c):
     """No path is made of an address."""
-    c.cmd("RCPT TO:<../../etc@example.test>", "550|501")
+    c.cmd("RCPT TO:<../../etc@example.test>", 550)
     reply = c.cmd("RCPT TO:<alice+../../x@example.test>")
     if reply.code == 250:
         c.data("Subject: x\n\nx\n")
@@ -91,15 +92,15 @@ def test_P8(mta, c):
 @pytest.mark.parametrize("local", [b"a\0b", b"a\xffb", b"\xc0\xaf", b"\xed\xa0\x80"])
 def test_P9(c, local):
     """Bytes that are no text, in local part and domain."""
-    c.cmd(b"RCPT TO:<" + local + b"@example.test>", "50[01]|55[0-9]")
-    c.cmd(b"RCPT TO:<alice@" + local + b".test>", "50[01]|55[0-9]")
+    c.cmd(b"RCPT TO:<" + local + b"@example.test>", "50[01]")
+    c.cmd(b"RCPT TO:<alice@" + local + b".test>", "50[01]")
 
 
 def test_P9_without_recipient(mta):
     """The same as sender."""
     c = stranger(mta)
     for local in (b"a\0b", b"a\xffb", b"\xc0\xaf", b"\xed\xa0\x80"):
-        c.cmd(b"MAIL FROM:<" + local + b"@client.test> SMTPUTF8", "50[01]|55[0-9]")
+        c.cmd(b"MAIL FROM:<" + local + b"@client.test> SMTPUTF8", "50[01]")
         alive(c)
 
 

@@ -213,7 +213,7 @@ def test_B12(mta, verb):
 def test_B13(mta):
     """An empty message; a body type that was not announced."""
     c = stranger(mta)
-    c.mail("a@client.test", "BODY=BINARYMIME", "5[05][1-5]")
+    c.mail("a@client.test", "BODY=BINARYMIME", 555)
     c.mail("a@client.test")
     c.rcpt("alice@example.test")
     c.send(b"BDAT 0 LAST\r\n")
@@ -229,5 +229,5 @@ def test_B13(mta):
 def test_B14(mta, line):
     """Commands that are not for strangers."""
     c = stranger(mta)
-    c.cmd(line, "459" if line.startswith("ETRN") else "5")
+    c.cmd(line, {"XCLIENT": "550", "XFORWARD": "550", "ETRN": "459"}.get(line.split()[0], "5"))
     alive(c)

@@ -8,6 +8,7 @@ import pytest
 from attack import MAIN, alive, clean_log, queued, stranger
 
 
+from test_framing import SEPARATORS, body
 from tls_util import V12, V13, client_context
 
 
@@ -260,3 +261,27 @@ def test_A12_in_records(mta):
         c.reply(250)
         c.quit()
     assert queued(mta) == len(end) - 1
+
+
+@pytest.mark.parametrize("row", SEPARATORS)
+def test_A12_separators_in_records(mta, row):
+    """What only looks like an end of data is content however it is split over TLS records."""
+    separator = SEPARATORS[row]
+    whole = body(separator)
+    start = whole.index(separator) - 1
+    c = begin(mta)
+    c.sock = client_context().wrap_socket(c.sock)
+    c.ehlo()
+    splits = range(start, start + len(separator) + 3)
+    for at in splits:
+        c.mail("a@client.test")
+        c.rcpt("carol@example.test")
+        c.cmd("DATA", 354)
+        c.send(whole[:at])
+        c.send(whole[at:])
+        c.reply(250)
+        alive(c, 0.02)
+    c.quit()
+    mails = mta.wait_maildir("carol", len(splits))
+    assert len({bytes(mail.body) for mail in mails}) == 1 and b"SMUGGLED" in mails[0].body
+    assert queued(mta) == len(splits) and not mta.maildir("bob")
