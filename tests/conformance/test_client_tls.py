@@ -229,6 +229,23 @@ def test_forced_tlsa_lookup(mta, make_sink, certs, dns):
         deferred(deliver(mta, "forced.test"))
 
 
+@pytest.mark.parametrize("extra,on,says_mail", [
+    ("\n250 2.1.0 ok", "yes", False), ("\n250 2.1.0 ok", "no", True), ("", "yes", True)])
+def test_early_mail_reply(mta, make_sink, certs, extra, on, says_mail):
+    """smtp_tls_block_early_mail_reply: a reply to a MAIL that the client has not sent."""
+    sink = make_sink(A, tls=certs["mx"].context())
+    said = f"250-sink.example\n250 8BITMIME{extra}"
+    sink.rule("EHLO", lambda session, line: said if session.tls else None)
+    with mta.settings(smtp_tls_block_early_mail_reply=on):
+        record = deliver(mta)
+        assert ("MAIL" in sink.sessions[0].verbs()) == says_mail, record
+        assert (record["status"] == "sent") == (not extra), record
+        if not says_mail:
+            deferred(record, r"4\.7\.0")
+            assert "unexpected server message" in record["text"]
+            mta.wait_log("violates smtp_tls_block_early_mail_reply policy")
+
+
 @pytest.mark.parametrize("name", ["EHLO", "DATA"])
 def test_lost_behind_handshake(mta, make_sink, certs, name):
     """A session that ends behind its handshake: level may goes on in clear text, on a later attempt."""
