@@ -38,14 +38,13 @@ static bool lower(struct transfer *transfer, struct policy *policy, enum trouble
 	return true;
 }
 
-/* DANE-TA and DANE-EE with what OpenSSL knows: RFC 7672 3.1. */
+/* DANE-TA and DANE-EE (RFC 7672 3.1) with a digest of tls_dane_digests, or none. */
 static bool is_usable(const struct tls_dane *record)
 {
-	static const size_t sizes[] = { 0, 32, 64 };
-
 	return (record->usage == DANE_TA || record->usage == DANE_EE) && record->selector <= 1 &&
-	       record->matching < ARRAY_LEN(sizes) && record->data.n > 0 &&
-	       (record->matching == 0 || record->data.n == sizes[record->matching]);
+	       record->data.n > 0 &&
+	       (record->matching == 0 ||
+		record->data.n == tls_dane_digest_bytes(record->matching));
 }
 
 enum found { FOUND_USABLE, FOUND_UNUSABLE, FOUND_NONE, FOUND_TROUBLE };
@@ -138,8 +137,11 @@ static enum found find_records(struct arena *arena, const struct host *host,
 }
 
 /* Why this client cannot do DANE at all; NULL: it can. */
-static const char *misconfiguration(void)
+static const char *misconfiguration(struct arena *arena)
 {
+	struct buf error = BUF_INIT(1000);
+	const char *problem = NULL;
+
 	if (strcmp(conf->smtp_dns_support_level, "dnssec") != 0 ||
 	    !words_have(span_of(conf->smtp_host_lookup), SPAN("dns")))
 		return "dns resolver options incompatible with dane TLS: it needs "
@@ -148,7 +150,10 @@ static const char *misconfiguration(void)
 	if (!is_lmtp && conf->ignore_mx_lookup_error)
 		return "dns resolver options incompatible with dane TLS: "
 		       "ignore_mx_lookup_error = yes";
-	return NULL;
+	if (!tls_dane_digests_check(&error))
+		problem = arena_str(arena, span_of(log_clean(buf_span(&error))));
+	buf_done(&error);
+	return problem;
 }
 
 /* MX records that anybody may have forged prove nothing of the domain. */
@@ -176,7 +181,7 @@ bool dane_apply(struct transfer *transfer, const struct target *target, const st
 		struct policy *policy)
 {
 	struct arena *arena = &transfer->delivery->arena;
-	const char *trouble = misconfiguration();
+	const char *trouble = misconfiguration(arena);
 
 	if (host == NULL)
 		trouble = "the \"dane\" security level is invalid for delivery via unix-domain "

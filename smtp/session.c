@@ -311,6 +311,23 @@ static enum start secure(struct session *session, struct transfer *transfer,
 	return start;
 }
 
+/*
+ * Behind the reply to EHLO there is one more: to MAIL, which we have not sent. Somebody may have put commands in
+ * front of ours while TLS began (CVE-2009-3555).
+ */
+static bool has_early_reply(struct session *session, struct transfer *transfer)
+{
+	if (session->tls == NULL || !conf->smtp_tls_block_early_mail_reply ||
+	    !stream_has_input(&session->stream))
+		return false;
+	log_warn("server %s violates %s_tls_block_early_mail_reply policy", session->relay,
+		 is_lmtp ? "lmtp" : "smtp");
+	session->is_broken = true;
+	why_set(&transfer->why, "4.7.0", "unexpected server message");
+	fail_site(transfer, session);
+	return true;
+}
+
 /* ---- greeting ---- */
 
 static void on_greeting_line(void *context, struct span line, bool is_first)
@@ -359,7 +376,10 @@ static enum start negotiate(struct session *session, struct transfer *transfer,
 		     (says_esmtp || conf->smtp_always_send_ehlo);
 	if (!greet(session, transfer, wants_ehlo))
 		return START_FAILED;
-	return secure(session, transfer, policy);
+	start = secure(session, transfer, policy);
+	if (start == START_WELL && has_early_reply(session, transfer))
+		start = START_FAILED;
+	return start;
 }
 
 enum start session_start(struct session *session, struct transfer *transfer,

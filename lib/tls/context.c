@@ -272,7 +272,8 @@ static void set_client(struct tls_context *context)
 								   SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(context->ssl, on_new_session);
 	SSL_CTX_set_verify(context->ssl, SSL_VERIFY_PEER, accept_any);
-	(void)SSL_CTX_dane_enable(context->ssl);
+	if (SSL_CTX_dane_enable(context->ssl) == 1)
+		tls_dane_use_digests(context->ssl);
 }
 
 /* ---- all ---- */

@@ -61,6 +61,9 @@ void tls_error(struct buf *ret_error, const char *what);
 MUST_USE bool tls_set_limits(SSL_CTX *context, SSL *ssl, const struct tls_limits *limits,
 			     struct buf *ret_error);
 
+/* dane_digests.c: has a client's context take the digests of tls_dane_digests, in their order. */
+void tls_dane_use_digests(SSL_CTX *context);
+
 /* peer.c: fills in what `info` says of the peer's certificate. */
 void tls_describe_peer(struct tls *tls);
 

@@ -12,7 +12,10 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "conf/conf.h"
 #include "tls/impl.h"
+
+enum { GOODBYE_MS = 5000 };
 
 struct tls *tls_of(const SSL *ssl)
 {
@@ -80,13 +83,45 @@ static void tls_free(struct tls *tls)
 	free(tls);
 }
 
-/* Says goodbye, and waits for no answer: tls_fast_shutdown_enable. */
+/* Says goodbye, and hears the peer's, until the stream's deadline or GOODBYE_MS: what comes before it is lost. */
+static void close_slowly(struct tls *tls)
+{
+	struct clock_mono latest = clock_in_ms(GOODBYE_MS);
+	enum io_status status = tls->stream->status;
+	bool is_said = false;
+	char room[4096];
+	size_t size;
+
+	if (tls->stream->deadline.us > latest.us)
+		stream_set_deadline(tls->stream, latest);
+	while (status == IO_OK && !clock_is_past(tls->stream->deadline)) {
+		int done;
+
+		ERR_clear_error();
+		done = is_said ? SSL_read_ex(tls->ssl, room, sizeof(room), &size)
+			       : SSL_shutdown(tls->ssl);
+		if (done == 1 && !is_said)
+			return;
+		if (done == 0 && !is_said)
+			is_said = true;
+		else if (done != 1 && SSL_get_error(tls->ssl, done) == SSL_ERROR_WANT_READ)
+			status = stream_wait(tls->stream, POLLIN);
+		else if (done != 1 && SSL_get_error(tls->ssl, done) == SSL_ERROR_WANT_WRITE)
+			status = stream_wait(tls->stream, POLLOUT);
+		else if (done != 1)
+			return;
+	}
+}
+
+/* Says goodbye; waits for the answer only without tls_fast_shutdown_enable. */
 static void layer_close(void *context)
 {
 	struct tls *tls = context;
 
-	if (SSL_is_init_finished(tls->ssl))
+	if (SSL_is_init_finished(tls->ssl) && conf->tls_fast_shutdown_enable)
 		(void)SSL_shutdown(tls->ssl);
+	else if (SSL_is_init_finished(tls->ssl))
+		close_slowly(tls);
 	ERR_clear_error();
 	tls_free(tls);
 }

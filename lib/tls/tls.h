@@ -136,6 +136,13 @@ struct tls_dane {
 	struct span data;
 };
 
+/* False with a reason: tls_dane_digests names something that is no digest, and DANE cannot be had. */
+enum { TLS_DANE_DIGESTS_MAX = 16 };
+MUST_USE bool tls_dane_digests_check(struct buf *ret_error);
+
+/* How long digests of a matching type other than 0 are; 0: tls_dane_digests does not have it. */
+size_t tls_dane_digest_bytes(uint8_t matching);
+
 struct tls_options {
 	/* client */
 	const char *server_name;         /* sent as SNI; NULL: none */

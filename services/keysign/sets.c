@@ -26,7 +26,8 @@ struct set {
 	enum tls_role role;
 	struct pair_source *sources[SOURCES_MAX];
 	size_t source_count;
-	struct name_table *names;
+	struct span names_list;   /* tls_server_sni_maps */
+	struct name_table *names; /* the same in all sets with that list */
 	uint64_t version;
 };
 
@@ -55,8 +56,19 @@ static void add_source(struct set *set, struct span paths, struct span more, boo
 		set->sources[set->source_count++] = source;
 }
 
+/* The first of the sets with these tables. */
+static struct set *first_with_names(struct span list)
+{
+	struct set *set = self.sets;
+
+	while (!span_eq(set->names_list, list))
+		set++;
+	return set;
+}
+
 static void add_set(struct span line)
 {
+	struct set *first;
 	struct set *set;
 	char *text = mem_dup(line);
 	struct tls_file_spans files;
@@ -73,7 +85,9 @@ static void add_set(struct span line)
 		add_source(set, files.eccert, files.eckey, false);
 		add_source(set, files.dcert, files.dkey, false);
 	}
-	set->names = names_read(files.sni_maps);
+	set->names_list = files.sni_maps;
+	first = first_with_names(files.sni_maps);
+	set->names = first == set ? names_read(files.sni_maps) : first->names;
 }
 
 /* The directories of all files: a new one often replaces the old under its name. */
@@ -145,8 +159,13 @@ static void on_look(struct event_timer *timer)
 	event_at(timer, clock_in_ms(LOOK_MS), on_look);
 }
 
+/* Of several services with the same tables one is enough. */
 static void begin_names(void)
 {
+	while (self.warned_sets < self.count &&
+	       first_with_names(self.sets[self.warned_sets].names_list) !=
+		       &self.sets[self.warned_sets])
+		self.warned_sets++;
 	if (self.warned_sets < self.count)
 		self.next_name = names_first(self.sets[self.warned_sets].names);
 }

@@ -3,6 +3,8 @@
 import re
 import ssl
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 from ca import CA
@@ -213,6 +215,18 @@ def test_session_cache(mta, make_sink, certs):
         assert context.session_stats()["hits"] == hits
 
 
+def test_session_cache_timeout(mta, make_sink, certs):
+    """smtp_tls_session_cache_timeout: an older session is not resumed."""
+    context = server_context(certs["mx"], V12)
+    make_sink(A, tls=context)
+    with mta.settings(smtp_tls_session_cache_database="btree:$data_directory/smtp_scache",
+                      smtp_tls_session_cache_timeout="1s"):
+        for _ in range(4):
+            assert deliver(mta)["status"] == "sent"
+            time.sleep(1.1)
+    assert context.session_stats()["hits"] == 0
+
+
 def test_forced_tlsa_lookup(mta, make_sink, certs, dns):
     """smtp_tls_force_insecure_host_tlsa_lookup: TLSA records of a host whose addresses are not signed."""
     make_sink(A, tls=certs["mx"].context())
@@ -227,6 +241,23 @@ def test_forced_tlsa_lookup(mta, make_sink, certs, dns):
         assert deliver(mta, "forced.test")["status"] == "sent"
     with mta.settings(smtp_tls_force_insecure_host_tlsa_lookup="yes", **dane):
         deferred(deliver(mta, "forced.test"))
+
+
+@pytest.mark.parametrize("extra,on,says_mail", [
+    ("\n250 2.1.0 ok", "yes", False), ("\n250 2.1.0 ok", "no", True), ("", "yes", True)])
+def test_early_mail_reply(mta, make_sink, certs, extra, on, says_mail):
+    """smtp_tls_block_early_mail_reply: a reply to a MAIL that the client has not sent."""
+    sink = make_sink(A, tls=certs["mx"].context())
+    said = f"250-sink.example\n250 8BITMIME{extra}"
+    sink.rule("EHLO", lambda session, line: said if session.tls else None)
+    with mta.settings(smtp_tls_block_early_mail_reply=on):
+        record = deliver(mta)
+        assert ("MAIL" in sink.sessions[0].verbs()) == says_mail, record
+        assert (record["status"] == "sent") == (not extra), record
+        if not says_mail:
+            deferred(record, r"4\.7\.0")
+            assert "unexpected server message" in record["text"]
+            mta.wait_log("violates smtp_tls_block_early_mail_reply policy")
 
 
 @pytest.mark.parametrize("name", ["EHLO", "DATA"])
@@ -261,6 +292,55 @@ def test_lmtp(mta, make_sink, certs):
         assert session.tls == "TLSv1.2" and session.sni == "mx.one.test"
 
 
+def test_config_name(mta, make_sink, certs, tmp_path):
+    """tls_config_name: the section of tls_config_file that counts."""
+    sink = make_sink(A, tls=certs["mx"].context())
+    path = tmp_path / "openssl.cnf"
+    path.write_text("".join(f"{name} = {name}_init\n" for name in ("one", "two")) + "".join(
+        f"[{name}_init]\nssl_conf = {name}_ssl\n[{name}_ssl]\nsystem_default = {name}_tls\n"
+        f"[{name}_tls]\nCipherSuites = {suite}\n"
+        for name, suite in (("one", "TLS_AES_128_GCM_SHA256"), ("two", "TLS_CHACHA20_POLY1305_SHA256"))))
+    path.chmod(0o644)
+    for name, cipher in (("one", "TLS_AES_128_GCM_SHA256"), ("two", "TLS_CHACHA20_POLY1305_SHA256")):
+        with mta.settings(tls_config_file=str(path), tls_config_name=name):
+            assert session_of(mta, sink).cipher == cipher
+
+
+@pytest.mark.parametrize("wide,sent", [("yes", True), ("no", False)])
+def test_wildcard(mta, make_sink, ca, wide, sent):
+    """tls_wildcard_matches_multiple_labels."""
+    make_sink(A, tls=ca.issue("wild", "*.one.test").context())
+    with mta.settings(smtp_tls_security_level="verify", smtp_tls_verify_cert_match="a.b.one.test",
+                      tls_wildcard_matches_multiple_labels=wide):
+        record = deliver(mta)
+        assert record["status"] == "sent" if sent else record["dsn"] == "4.7.5", record
+
+
+@pytest.mark.parametrize("append,sent", [("yes", True), ("no", False)])
+def test_append_default_ca(mta, make_sink, ca, certs, append, sent):
+    """tls_append_default_CA: the authorities of the system beside those of smtp_tls_CAfile."""
+    name = subprocess.check_output(["openssl", "x509", "-hash", "-noout", "-in", ca.cert], text=True).strip()
+    system = Path("/etc/ssl/certs") / f"{name}.0"  # of the tests' own /etc
+    make_sink(A, tls=certs["mx"].context())
+    system.write_bytes(ca.cert.read_bytes())
+    try:
+        with mta.settings(smtp_tls_security_level="verify", tls_append_default_CA=append,
+                          smtp_tls_CAfile=str(CA(ca.dir.parent / f"none-{append}", "Nobody's").cert)):
+            record = deliver(mta)
+            assert record["status"] == "sent" if sent else record["dsn"] == "4.7.5", record
+    finally:
+        system.unlink()
+
+
+@pytest.mark.parametrize("key", ["mx.one.test", A])
+def test_loglevel_maps(mta, make_sink, certs, key):
+    """smtp_tls_loglevel_maps: by the server's name or address, before smtp_tls_loglevel."""
+    sink = make_sink(A, tls=certs["mx"].context())
+    with mta.settings(smtp_tls_loglevel="0", smtp_tls_loglevel_maps="inline:{ %s=2 }" % key):
+        assert session_of(mta, sink).tls
+        mta.wait_log("setting up TLS connection to mx.one.test")
+
+
 # ---- SASL ----
 
 def login_sink(make_sink, users, tls=None, auth="PLAIN"):
@@ -290,3 +370,13 @@ def test_password_keys(mta, make_sink, value):
                       smtp_sasl_security_options="noanonymous",
                       smtp_sasl_password_maps="inline:{ %s }" % value):
         assert session_of(mta, sink).auth
+
+
+def test_password_delimiter(mta, make_sink):
+    """smtp_sasl_password_result_delimiter."""
+    sink = login_sink(make_sink, {"me:you": "sec:ret"})
+    with mta.settings(smtp_tls_security_level="none", smtp_sasl_auth_enable="yes",
+                      smtp_sasl_security_options="noanonymous",
+                      smtp_sasl_password_result_delimiter="|",
+                      smtp_sasl_password_maps="static:me:you|sec:ret"):
+        assert session_of(mta, sink).auth[1:] == ("me:you", "sec:ret")

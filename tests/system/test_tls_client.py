@@ -315,6 +315,32 @@ def test_short_records(mta, dns, make_sink, certs, size):
     mta.wait_log(rf"Untrusted TLS connection established to mx\.short{size}\.test")
 
 
+@pytest.mark.parametrize("digests,good,wrong,outcome", [
+    ("sha512 sha256", 1, 2, "4.7.5"), ("sha512 sha256", 2, 1, "Verified"),
+    ("sha256, sha512=2", 1, 2, "Verified"), ("sha256=1 sha512", 2, 1, "4.7.5"),
+    ("sha256", 1, 2, "Verified"), ("sha512", None, 1, "Untrusted"),
+    ("sha384=7 sha256", 7, 1, "Verified"), ("sha256=2", None, 1, "Untrusted"),
+    ("sha256 sha384", None, 1, "Untrusted"), ("sha384=1", None, 1, "Untrusted")])
+def test_digests(mta, dns, make_sink, certs, digests, good, wrong, outcome):
+    """tls_dane_digests: the best digest alone counts, and what is not listed never; RFC 7671 9."""
+    domain = re.sub(r"\W", "", digests) + f"-{good}-{wrong}.test".lower()
+    data = {1: hashlib.sha256, 2: hashlib.sha512, 7: hashlib.sha384}
+    key = certs["foreign"].spki
+    rows = [(3, 1, kind, data[kind](key).digest()) for kind in (good,) if kind]
+    rows.append((3, 1, wrong, data[wrong](b"another").digest()))
+    tlsa_host(dns, domain, f"mx.{domain}", A, *rows)
+    make_sink(A, tls=certs["foreign"].context())
+    with mta.settings(smtp_tls_security_level="dane", tls_dane_digests=digests):
+        record = deliver(mta, domain)
+        if outcome.startswith("4"):
+            deferred(record, outcome)
+        else:
+            assert record["status"] == "sent", record
+            mta.wait_log(rf"{outcome} TLS connection established to mx\.{re.escape(domain)}")
+        if digests in ("sha256=2", "sha256 sha384", "sha384=1"):
+            mta.wait_log(rf'TLS level dane: tls_dane_digests: cannot use "{digests.split()[-1]}"')
+
+
 # Keys.
 
 

@@ -333,6 +333,7 @@ def test_end_of_names_is_near(make_mta, ca):
         main={"smtpd_tls_security_level": "may", "smtpd_tls_cert_file": str(base.cert),
               "smtpd_tls_key_file": str(base.key),
               "tls_server_sni_maps": "texthash:$config_directory/plain, hash:$config_directory/sni"},
+        services=[f"LISTEN1 {SMTPD} -o smtpd_tls_key_file={other.key} -o smtpd_tls_cert_file={other.cert}"],
         files={"plain": f"plain.test {soon.key},{soon.cert}\n",
                "sni": f".shop.test {other.key},{other.cert}\nbad.test {soon.key},{other.cert}\n"},
         start=False)
@@ -343,8 +344,12 @@ def test_end_of_names_is_near(make_mta, ca):
                      rf" /CN={cn}\.shop\.test expires in [45] days")
     mta.wait_log("warning: tls_server_sni_maps: bad.test: the private key does not fit the certificate")
     for name, cert in (("plain.test", soon), ("x.shop.test", other)):
-        with tls_client(mta, 0, hostname=name) as c:
-            assert peer_cert(c) == cert.der
+        for listen in (0, 1):
+            with tls_client(mta, listen, hostname=name) as c:
+                assert peer_cert(c) == cert.der
+    # Two services have these tables, and each certificate has one warning.
+    for name in ("plain.test", ".shop.test"):
+        assert len(mta.grep_log(rf"tls_server_sni_maps: {re.escape(name)}: the certificate of")) == 1
     mta.destroy()
 
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* lib/tls: lists of protocols and ciphers, names, what may be signed, and whole handshakes. */
 
+#include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -26,6 +28,8 @@ static struct conf values = {
 	.tls_ffdhe_auto_groups = "ffdhe2048",
 	.tls_config_file = "default",
 	.tls_config_name = "",
+	.tls_fast_shutdown_enable = true,
+	.tls_dane_digests = "sha512 sha256",
 };
 
 static void test_versions(void)
@@ -458,6 +462,101 @@ static void test_sessions(void)
 	try_session("ED25519", "TLSv1.3", "server-signature ED25519");
 }
 
+/*
+ * A client that is slow to say goodbye: it hears the other's, and after a moment puts a byte into `told`
+ * and answers; or with `told` -1 it never does.
+ */
+static void run_slow_client(int fd, int told)
+{
+	static const struct timespec moment = { .tv_nsec = 100 * 1000000L };
+	struct tls_settings settings = { .role = TLS_CLIENT, .limits = { "", "medium", NULL, NULL },
+					 .verify_depth = 9, .fingerprint_digest = "sha256" };
+	struct buf error = BUF_INIT(1000);
+	struct tls_context *context = tls_context_new(&settings, NULL, &error);
+	struct tls_options options = { 0 };
+	struct tls *tls = context != NULL ? tls_new(context, &options, &error) : NULL;
+	struct stream stream;
+	struct span line;
+
+	stream_open(&stream, fd);
+	stream_set_deadline(&stream, clock_in_ms(5000));
+	if (tls == NULL || !tls_start(tls, &stream, &error) ||
+	    stream_line(&stream, 100, &line, NULL) != IO_EOF)
+		_exit(1);
+	if (told < 0)
+		for (;;)
+			(void)pause();
+	(void)nanosleep(&moment, NULL);
+	if (write(told, "x", 1) != 1)
+		_exit(1);
+	stream_close(&stream);
+	_exit(0);
+}
+
+/* How long the server's goodbye takes, whose stream has 300 ms left; *ret_was_told: it was answered. */
+static int64_t try_goodbye(struct tls_context *context, bool is_fast, bool is_answered,
+			   bool *ret_was_told)
+{
+	struct buf error = BUF_INIT(1000);
+	struct tls *tls = tls_new(context, NULL, &error);
+	struct pollfd told = { .events = POLLIN };
+	struct stream stream;
+	struct clock_mono start;
+	int pair[2], ends[2], status;
+	int64_t took_us;
+	pid_t child;
+
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+	CHECK(pipe2(ends, O_CLOEXEC) == 0);
+	child = fork();
+	if (child == 0) {
+		(void)close(pair[0]);
+		run_slow_client(pair[1], is_answered ? ends[1] : -1);
+	}
+	(void)close(pair[1]);
+	stream_open(&stream, pair[0]);
+	stream_set_deadline(&stream, clock_in_ms(5000));
+	CHECK(tls != NULL && tls_start(tls, &stream, &error));
+	values.tls_fast_shutdown_enable = is_fast;
+	stream_set_deadline(&stream, clock_in_ms(300));
+	start = clock_mono_now();
+	stream_close(&stream);
+	took_us = clock_mono_now().us - start.us;
+	values.tls_fast_shutdown_enable = true;
+	told.fd = ends[0];
+	*ret_was_told = poll(&told, 1, 0) == 1;
+	(void)kill(child, is_answered ? 0 : SIGKILL);
+	CHECK(waitpid(child, &status, 0) == child);
+	(void)close(ends[0]);
+	(void)close(ends[1]);
+	buf_done(&error);
+	return took_us / 1000;
+}
+
+static void test_goodbye(void)
+{
+	struct buf pem = make_pem("EC"), error = BUF_INIT(1000);
+	struct tls_settings settings = server_settings();
+	struct tls_chains *chains = tls_chains_parse(buf_span(&pem), true, &error);
+	struct tls_context *context = tls_context_new(&settings, chains, &error);
+	int64_t took_ms;
+	bool was_told;
+
+	CHECK(context != NULL);
+	(void)try_goodbye(context, true, true, &was_told);
+	CHECK(!was_told);
+	(void)try_goodbye(context, false, true, &was_told);
+	CHECK(was_told);
+	/* One that never answers is not waited for beyond the deadline. */
+	took_ms = try_goodbye(context, false, false, &was_told);
+	CHECK(took_ms >= 250 && took_ms < 3000);
+	CHECK(!was_told);
+	tls_context_free(context);
+	tls_chains_free(chains);
+	buf_done(&pem);
+	buf_done(&error);
+}
+
 int main(void)
 {
 	struct buf error = BUF_INIT(1000);
@@ -475,6 +574,7 @@ int main(void)
 	TEST(signed_text);
 	TEST(chains);
 	TEST(sessions);
+	TEST(goodbye);
 	buf_done(&vault.signature);
 	return test_end();
 }
