@@ -42,7 +42,7 @@ def restart(bench: Bench, program: str) -> None:
 
 def try_fault(bench: Bench, preload: Preload, program: str, most: int) -> tuple[bool, list[str]]:
     """Whether somebody felt it, and what went wrong."""
-    mark = bench.instance.log_file.stat().st_size
+    bench.instance.set_mark()
     preload.limit(program, DESCRIPTORS, most)
     restart(bench, program)
     number, _ = bench.send(program in BY_SENDMAIL)
@@ -50,7 +50,7 @@ def try_fault(bench: Bench, preload: Preload, program: str, most: int) -> tuple[
     preload.limit(program, DESCRIPTORS, 0)
     restart(bench, program)
     wrong = bench.recover(number)
-    log = bench.instance.log_file.read_bytes()[mark:].decode(errors="replace")
+    log = bench.instance.new_log()
     has_felt = "Too many open files" in log or "bad command startup" in log
     return has_felt, [f"{program} with {most}: {x}" for x in wrong + crashes(log)]
 

@@ -42,13 +42,12 @@ class FaultBench(Bench):
 
     def try_fault(self, fault: Fault) -> tuple[bool, list[str]]:
         """Sends a message through it. Whether the fault happened, and what went wrong."""
-        log = self.instance.log_file
-        mark = log.stat().st_size
+        self.instance.set_mark()
         trace = Trace(fault.program, self.trace_file, fault.call, fault.inject())
         number, queue_id = self.send(fault.program in BY_SENDMAIL)
         wait_until(lambda: self.has_ended(number, trace), 2.5)
         lines = trace.stop()
-        text = log.read_bytes()[mark:].decode(errors="replace")
+        text = self.instance.new_log()
         wrong = [] if not has_hit(lines) else wrong_success(fault, lines, queue_id, text)
         if number > 0 and max(self.books.records[number].copies.values(), default=0) > 2:
             wrong.append("more than one duplicate")

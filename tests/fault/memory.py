@@ -102,13 +102,13 @@ class MemoryBench(Bench):
 
     def try_fault(self, fault: Fault) -> tuple[bool, list[str]]:
         """Whether it happened, and what went wrong."""
-        mark = self.instance.log_file.stat().st_size
+        self.instance.set_mark()
         self.preload.arm(fault.program, fault.when, fault.persists)
         play = {"start": self.try_start, "message": self.try_message, "command": self.try_command,
                 "library": self.try_library}[fault.kind]
         wrong = play(fault)
         happened = self.preload.disarm(fault.program) > 0
-        log = self.instance.log_file.read_bytes()[mark:].decode(errors="replace")
+        log = self.instance.new_log()
         crashed = crashes(log) + [x for x in wrong if x.startswith("died of signal")]
         if crashed and self.preload.get(fault.program, IN_LIBC) > 0:
             self.crashes_in_libc += 1

@@ -75,7 +75,7 @@ def kill_program(bench: Bench, name: str) -> None:
 
 def try_fault(bench: Bench, group: Group, preload: Preload, rng: random.Random) -> tuple[bool, list[str]]:
     """Whether somebody felt it, and what went wrong."""
-    mark = bench.instance.log_file.stat().st_size
+    bench.instance.set_mark()
     before = group.refusals()
     program = rng.choice(["master", *DAEMONS])
     is_group = program == "master" or rng.random() < 0.7
@@ -96,7 +96,7 @@ def try_fault(bench: Bench, group: Group, preload: Preload, rng: random.Random) 
         preload.limit(program, PROCESSES, 0)
         kill_program(bench, program)
     wrong = bench.recover(number)
-    log = bench.instance.log_file.read_bytes()[mark:].decode(errors="replace")
+    log = bench.instance.new_log()
     has_felt = group.refusals() > before or any(x in log for x in CANNOT_FORK)
     return has_felt, [f"{name}: {x}" for x in wrong + crashes(log)]
 
