@@ -3,7 +3,7 @@
 """How cost grows: with concurrent clients, and with messages that wait in the queue.
 
 Usage:  growth.py [--clients 1,10,100,1000] [--queued 1000,10000,100000,1000000]
-        [--messages N] [--rounds N] [--json FILE] [--md FILE] [--plot FILE.svg]
+        [--messages N] [--client-messages N] [--rounds N] [--json FILE] [--md FILE] [--plot FILE.svg]
         --start POSTERN --daemons DIR --tools DIR [--work DIR]
 
 Part one: N messages of 4 kB from so many smtp-source sessions at once, to discard(8).
@@ -205,7 +205,7 @@ def numbers(value):
 
 def measure(d, a):
     """All tables; also into the files that were asked for."""
-    results = {"clients": with_clients(d, a.clients, a.messages, a.rounds), "not due": {}, "due": {}}
+    results = {"clients": with_clients(d, a.clients, a.client_messages, a.rounds), "not due": {}, "due": {}}
     content = sample_file(d) if a.queued else b""
     for n in a.queued:
         results["not due"][n] = not_due(d, content, n, a.messages)
@@ -231,6 +231,8 @@ def main():
     ap.add_argument("--clients", type=numbers, default=[1, 10, 100, 1000])
     ap.add_argument("--queued", type=numbers, default=[1000, 10000, 100000, 1000000])
     ap.add_argument("--messages", type=int, default=5000)
+    ap.add_argument("--client-messages", type=int, default=20000,
+                    help="for the clients: 1,000 of them start 170 processes more than 10 do")
     ap.add_argument("--rounds", type=int, default=3)
     ap.add_argument("--json", default="")
     ap.add_argument("--plot", default="")
