@@ -11,13 +11,12 @@
 
 #include "smtp.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/siphash.h"
 #include "conf/conf.h"
 #include "sasl/client.h"
@@ -38,17 +37,11 @@ static struct {
 
 void refusals_prepare(void)
 {
-	void *shared;
-
 	if (*conf->smtp_sasl_auth_cache_name == '\0')
 		return;
-	shared = mmap(NULL, SLOTS * sizeof(struct slot), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED)
-		fatal("mmap: %s", strerror(errno));
 	if (getrandom(&self.key, sizeof(self.key), 0) != (ssize_t)sizeof(self.key))
 		fatal("getrandom: no random numbers");
-	self.slots = shared;
+	self.slots = mem_shared(SLOTS * sizeof(struct slot));
 }
 
 /* Of hashes: lengths are part of it, so that no two logins make the same text. */

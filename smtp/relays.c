@@ -11,13 +11,12 @@
 
 #include "smtp.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/siphash.h"
 #include "conf/conf.h"
 
@@ -42,17 +41,11 @@ static struct {
 
 void relays_prepare(void)
 {
-	void *shared;
-
 	if (conf->smtp_relay_minimal_backoff_time == 0)
 		return;
-	shared = mmap(NULL, SLOTS * sizeof(struct slot), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED)
-		fatal("mmap: %s", strerror(errno));
 	if (getrandom(&self.key, sizeof(self.key), 0) != (ssize_t)sizeof(self.key))
 		fatal("getrandom: no random numbers");
-	self.slots = shared;
+	self.slots = mem_shared(SLOTS * sizeof(struct slot));
 }
 
 /* ---- slots ---- */

@@ -3,11 +3,13 @@
 
 #include "base/mem.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -36,6 +38,15 @@ void *mem_resize(void *old, size_t size)
 
 	if (memory == NULL)
 		fatal("out of memory: %zu bytes", size);
+	return memory;
+}
+
+void *mem_shared(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		fatal("mmap: %s", strerror(errno));
 	return memory;
 }
 

@@ -9,6 +9,7 @@
 void *mem_alloc(size_t size); /* zeroed */
 void *mem_array(size_t count, size_t size); /* zeroed; the product is checked */
 void *mem_resize(void *old, size_t size);
+void *mem_shared(size_t size); /* zeroed; one memory for this process and all it forks; never freed */
 char *mem_dup(struct span s); /* as a C string; the caller frees */
 char *mem_dup_str(const char *text);
 char *mem_printf(const char *format, ...) PRINTF_LIKE(1, 2);

@@ -6,14 +6,11 @@
 
 #include "proc/seldom.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <string.h>
-#include <sys/mman.h>
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "base/mem.h"
 
 enum { PAUSE_MS = 200 * 1000 };
 
@@ -23,12 +20,7 @@ struct seldom {
 
 struct seldom *seldom_new(size_t count)
 {
-	void *memory = mmap(NULL, count * sizeof(struct seldom), PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	if (memory == MAP_FAILED)
-		fatal("mmap: %s", strerror(errno));
-	return memory;
+	return mem_shared(count * sizeof(struct seldom));
 }
 
 bool seldom_is_due(struct seldom *seldom, size_t index)

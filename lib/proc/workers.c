@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -390,9 +389,7 @@ static void make_scoreboard(void)
 	int limit = service.maxproc > 0 ? service.maxproc : UNLIMITED_WORKERS;
 	size_t size = sizeof(struct scoreboard) + (size_t)limit * sizeof(struct slot);
 
-	scoreboard = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (scoreboard == MAP_FAILED)
-		fatal("mmap: %s", strerror(errno));
+	scoreboard = mem_shared(size);
 	scoreboard->limit = limit;
 }
 

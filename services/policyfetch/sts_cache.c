@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -132,12 +131,7 @@ static void clean(void)
 
 void sts_cache_start(void)
 {
-	void *shared = mmap(NULL, sizeof(*self.count), PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	if (shared == MAP_FAILED)
-		fatal("no memory: %s", strerror(errno));
-	self.count = shared;
+	self.count = mem_shared(sizeof(*self.count));
 	atomic_init(self.count, 0);
 	locks_open(self.directory);
 	clean();
