@@ -8,7 +8,7 @@
 #   make probe          what a daemon that was taken over can do (as root)
 #   make soak, crash, powercut, faults, diskfull, quota, readonly, memory, descriptors, processes
 #                       nothing is lost whatever fails; N= for the length
-#   make unit, style, fuzz (T=seconds), fuzz-replay, fuzz-coverage, fuzz-sessions
+#   make unit, style, fuzz (T=seconds for each, JOBS=at a time), fuzz-replay, fuzz-coverage, fuzz-sessions
 #   make conformance (ARGS="test_smtpd.py -k bdat")
 #   make attack         hostile peers and users (ARGS as above)
 #   make install        into $(DESTDIR)$(prefix); make users makes the accounts
