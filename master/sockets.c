@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,6 +181,11 @@ static int bind_inet(const struct addrinfo *ai)
 	if (ai->ai_family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 	window_set(fd, window_bytes);
+	/*
+	 * Connections have it from here. What is written is complete: a reply that waits until the peer
+	 * has acknowledged a session ticket comes 40 ms late.
+	 */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (take_address(fd, ai))
 		return fd;
 

@@ -1,7 +1,8 @@
 """The life of Postern's daemons where it is not Postfix's: the watchdog of a loop, tables that are
-not there or not approved, log files that may not be, the windows of listening sockets."""
+not there or not approved, log files that may not be, the options of listening sockets."""
 
 import contextlib
+import ctypes
 import os
 import re
 import signal
@@ -57,6 +58,27 @@ def test_window(mta):
     """tcp_windowsize: the kernel counts twice what is asked for."""
     said = subprocess.run(["ss", "-Htlnm"], capture_output=True, text=True, check=True).stdout
     assert re.search(rf":{mta.port(0)} .*\n?.*\brb16384\b", said)
+
+
+PIDFD_GETFD = 438
+
+
+def test_replies_do_not_wait(mta):
+    """The server's side of a connection sends at once what is written (TCP_NODELAY): else the first reply
+    in a session with TLS 1.3 waits 40 ms for the client's word that it has the session ticket."""
+    with socket.create_connection((mta.host, mta.port(1))) as client:
+        client.recv(1000)
+        host, port = client.getsockname()
+        said = subprocess.run(["ss", "-Htnp", "dst", f"{host}:{port}"], capture_output=True, text=True,
+                              check=True).stdout
+        pid, fd = re.search(r"pid=(\d+),fd=(\d+)", said).groups()
+        process = os.pidfd_open(int(pid))
+        copy = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, process, int(fd), 0)
+        os.close(process)
+        assert copy >= 0, os.strerror(ctypes.get_errno())
+        with socket.socket(fileno=copy) as server:
+            assert server.getpeername() == (host, port)
+            assert server.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
 def test_table_not_there(make_mta, mta):
