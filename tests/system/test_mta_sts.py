@@ -98,7 +98,6 @@ def mta(make_mta, web, ca):
                                     "policy_type=sts mx_host_pattern=mx.table.test "
                                     "{ policy_string = version: STSv1 } } }",
             "smtp_connection_cache_destinations": "keep.test",
-            "smtp_tls_connection_reuse": "yes",
         },
     )
 

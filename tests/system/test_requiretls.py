@@ -27,7 +27,6 @@ def mta(make_mta, dns, ca, certs):
         "smtpd_tls_security_level": "may",
         "smtpd_tls_chain_files": f"{certs['own'].key} {certs['own'].cert}",
         "smtp_connection_cache_destinations": "one.test",
-        "smtp_tls_connection_reuse": "yes",
     })
 
 
