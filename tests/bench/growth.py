@@ -6,13 +6,14 @@ Usage:  growth.py [--clients 1,10,100,1000] [--queued 1000,10000,100000,1000000]
         [--messages N] [--client-messages N] [--rounds N] [--json FILE] [--md FILE] [--plot FILE.svg]
         --start POSTERN --daemons DIR --tools DIR [--work DIR]
 
-Part one: N messages of 4 kB from so many smtp-source sessions at once, to discard(8).
+Part one: N messages of 4 kB from so many smtp-source sessions at once, to discard(8); on the disk,
+and with the queue in memory, which leaves out what the file system makes of many writers at once.
 Part two: the queue holds so many deferred messages that are not due (copies of one that the
 server itself deferred), and as many that are due; how long until the banner after a start, what
 the first message costs in time, how much memory the queue manager takes, and what messages cost
 beside them.  Frame, cgroups and meters are those of compare.py.
 """
-import json, os, re, statistics, subprocess, sys, time
+import contextlib, json, os, re, statistics, subprocess, sys, time
 
 import alone
 import compare
@@ -33,6 +34,18 @@ def load(d, messages, sessions):
         if not until(lambda: waiting(d) == 0, 300, 0.03):
             raise RuntimeError("%d messages were not delivered" % waiting(d))
     return m.result(messages, accept)
+
+
+@contextlib.contextmanager
+def in_memory(d):
+    """What the server writes is in memory meanwhile."""
+    run = os.path.join(d.box.work, "run")
+    os.makedirs(run, exist_ok=True)
+    compare.mount("tmpfs", run, "tmpfs", data="mode=755")
+    try:
+        yield
+    finally:
+        compare.libc.umount2(run.encode(), 2)
 
 
 def with_clients(d, counts, messages, rounds):
@@ -179,7 +192,7 @@ def table(title, first, rows, keys):
     return "\n".join(out)
 
 
-def plot(path, clients, queued):
+def plot(path, clients, in_memory, queued):
     import matplotlib
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "postern"
@@ -189,6 +202,10 @@ def plot(path, clients, queued):
                               (axes[1], queued, "messages that wait in the queue")):
         x = sorted(rows)
         axis.plot(x, [rows[n]["cpu_s/1000"] for n in x], "o-", color="tab:blue")
+        if rows is clients:
+            axis.plot(x, [in_memory[n]["cpu_s/1000"] for n in x], "o:", color="tab:blue",
+                      label="queue in memory")
+            axis.legend(loc="lower right", frameon=False)
         axis.set_ylabel("CPU ms a message", color="tab:blue")
         axis.set(xscale="log", xlabel=label, ylim=(0, None))
         other = axis.twinx()
@@ -206,6 +223,8 @@ def numbers(value):
 def measure(d, a):
     """All tables; also into the files that were asked for."""
     results = {"clients": with_clients(d, a.clients, a.client_messages, a.rounds), "not due": {}, "due": {}}
+    with in_memory(d):
+        results["in memory"] = with_clients(d, a.clients, a.client_messages, a.rounds)
     content = sample_file(d) if a.queued else b""
     for n in a.queued:
         results["not due"][n] = not_due(d, content, n, a.messages)
@@ -216,9 +235,10 @@ def measure(d, a):
         with open(a.json, "w") as f:
             json.dump(results, f, indent=1)
     if a.plot:
-        plot(a.plot, results["clients"], results["not due"])
+        plot(a.plot, results["clients"], results["in memory"], results["not due"])
     return [
         table("Clients at once, to discard", "clients", results["clients"], KEYS),
+        table("The same with the queue in memory", "clients", results["in memory"], KEYS),
         table("Messages that wait in the queue and are not due", "messages",
               results["not due"], ("banner_s", "first_s", "idle_s", "qmgr_MB", "list_s") + KEYS),
         table("Messages in the queue that are due at the start, to a relay host", "messages",
@@ -231,9 +251,8 @@ def main():
     ap.add_argument("--clients", type=numbers, default=[1, 10, 100, 1000])
     ap.add_argument("--queued", type=numbers, default=[1000, 10000, 100000, 1000000])
     ap.add_argument("--messages", type=int, default=5000)
-    ap.add_argument("--client-messages", type=int, default=20000,
-                    help="for the clients: 1,000 of them start 170 processes more than 10 do")
-    ap.add_argument("--rounds", type=int, default=3)
+    ap.add_argument("--client-messages", type=int, default=20000)
+    ap.add_argument("--rounds", type=int, default=3, help="for the clients")
     ap.add_argument("--json", default="")
     ap.add_argument("--plot", default="")
     a = ap.parse_args()
