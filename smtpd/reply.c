@@ -46,24 +46,32 @@ static void filter_refusal(struct buf *text)
 	}
 }
 
+/* Sends it, as smtpd_reject_filter_maps and smtpd_reject_footer have it. `text` is changed. */
+static void send_text(struct session *s, struct buf *text)
+{
+	struct buf lines = BUF_INIT(8192);
+
+	filter_refusal(text);
+	/* One reply is one line, whatever was put into it. */
+	for (size_t i = 0; i < text->length; i++)
+		if ((unsigned char)text->data[i] < ' ' || text->data[i] == 0x7f)
+			text->data[i] = '?';
+	if (span_starts(buf_span(text), SPAN("421")) || span_starts(buf_span(text), SPAN("521")))
+		s->must_close = true;
+	notice_line(s, "Out", buf_span(text));
+	footer_add(&lines, s, buf_span(text));
+	stream_write(&s->stream, buf_span(&lines));
+	buf_done(&lines);
+}
+
 PRINTF_LIKE(2, 0)
 static void send_reply(struct session *s, const char *format, va_list args)
 {
-	struct buf text = BUF_INIT(4096), lines = BUF_INIT(8192);
+	struct buf text = BUF_INIT(4096);
 
 	(void)buf_vprintf(&text, format, args);
-	filter_refusal(&text);
-	/* One reply is one line, whatever was put into it. */
-	for (size_t i = 0; i < text.length; i++)
-		if ((unsigned char)text.data[i] < ' ' || text.data[i] == 0x7f)
-			text.data[i] = '?';
-	if (span_starts(buf_span(&text), SPAN("421")) || span_starts(buf_span(&text), SPAN("521")))
-		s->must_close = true;
-	notice_line(s, "Out", buf_span(&text));
-	footer_add(&lines, s, buf_span(&text));
-	stream_write(&s->stream, buf_span(&lines));
+	send_text(s, &text);
 	buf_done(&text);
-	buf_done(&lines);
 }
 
 void reply_quietly(struct session *s, const char *format, ...)
@@ -119,23 +127,19 @@ static void count_error(struct session *s, const char *format)
 
 void reply(struct session *s, const char *format, ...)
 {
+	struct buf text = BUF_INIT(4096);
 	va_list args;
 
+	va_start(args, format);
+	(void)buf_vprintf(&text, format, args);
+	va_end(args);
 	if (is_refusal(s, format)) {
-		if (*format != '%') {
-			struct buf text = BUF_INIT(4096);
-
-			va_start(args, format);
-			(void)buf_vprintf(&text, format, args);
-			va_end(args);
+		if (*format != '%')
 			log_refusal(s, buf_span(&text));
-			buf_done(&text);
-		}
 		count_error(s, format);
 	}
-	va_start(args, format);
-	send_reply(s, format, args);
-	va_end(args);
+	send_text(s, &text);
+	buf_done(&text);
 }
 
 void reply_logged(struct session *s, const char *format, ...)

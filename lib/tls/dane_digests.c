@@ -69,60 +69,60 @@ static bool parse(struct span word, struct digest *ret)
 	return algorithm != NULL && take_number(word, algorithm, number, ret);
 }
 
-/* All of the list, in its order; those that make no sense are left out. Returns their number. */
-static size_t read_list(struct digest *ret, size_t max, struct span *ret_bad)
+static struct {
+	bool is_read;
+	struct digest digests[TLS_DANE_DIGESTS_MAX];
+	size_t count;
+	struct span bad; /* a word that makes no sense, or nothing */
+} list;
+
+/* All of it, in its order, once; words that make no sense are left out. */
+static void read_list(void)
 {
 	struct span rest = span_of(conf->tls_dane_digests), word;
-	size_t count = 0;
 
-	*ret_bad = SPAN("");
+	if (list.is_read)
+		return;
+	list.is_read = true;
 	while ((word = span_word(&rest, WORDS_BLANK_OR_COMMA)).n > 0) {
-		bool is_good = count < max && parse(word, &ret[count]);
+		struct digest *next = &list.digests[list.count];
+		bool is_good = list.count < ARRAY_LEN(list.digests) && parse(word, next);
 
-		for (size_t i = 0; is_good && i < count; i++)
-			is_good = ret[i].matching != ret[count].matching;
+		for (size_t i = 0; is_good && i < list.count; i++)
+			is_good = list.digests[i].matching != next->matching;
 		if (is_good)
-			count++;
+			list.count++;
 		else
-			*ret_bad = word;
+			list.bad = word;
 	}
-	return count;
 }
 
 bool tls_dane_digests_check(struct buf *ret_error)
 {
-	struct digest digests[TLS_DANE_DIGESTS_MAX];
-	struct span bad;
-
-	(void)read_list(digests, ARRAY_LEN(digests), &bad);
-	if (bad.n > 0)
-		(void)buf_printf(ret_error, "tls_dane_digests: cannot use \"%.*s\"", SPAN_ARG(bad));
-	return bad.n == 0;
+	read_list();
+	if (list.bad.n > 0)
+		(void)buf_printf(ret_error, "tls_dane_digests: cannot use \"%.*s\"",
+				 SPAN_ARG(list.bad));
+	return list.bad.n == 0;
 }
 
 size_t tls_dane_digest_bytes(uint8_t matching)
 {
-	struct digest digests[TLS_DANE_DIGESTS_MAX];
-	struct span bad;
-	size_t count = read_list(digests, ARRAY_LEN(digests), &bad);
-
-	for (size_t i = 0; i < count; i++)
-		if (digests[i].matching == matching)
-			return (size_t)EVP_MD_get_size(digests[i].algorithm);
+	read_list();
+	for (size_t i = 0; i < list.count; i++)
+		if (list.digests[i].matching == matching)
+			return (size_t)EVP_MD_get_size(list.digests[i].algorithm);
 	return 0;
 }
 
 void tls_dane_use_digests(SSL_CTX *context)
 {
-	struct digest digests[TLS_DANE_DIGESTS_MAX];
-	struct span bad;
-	size_t count = read_list(digests, ARRAY_LEN(digests), &bad);
-
+	read_list();
 	/* OpenSSL's own choice first goes. */
 	for (size_t i = 0; i < ARRAY_LEN(registered); i++)
 		(void)SSL_CTX_dane_mtype_set(context, NULL, registered[i].matching, 0);
-	for (size_t i = 0; i < count; i++)
-		(void)SSL_CTX_dane_mtype_set(context, digests[i].algorithm, digests[i].matching,
-					     (uint8_t)(count - i));
+	for (size_t i = 0; i < list.count; i++)
+		(void)SSL_CTX_dane_mtype_set(context, list.digests[i].algorithm,
+					     list.digests[i].matching, (uint8_t)(list.count - i));
 	ERR_clear_error();
 }

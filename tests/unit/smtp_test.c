@@ -329,7 +329,7 @@ static const char policies[] =
 	"{ none.test = none match=x } { .none.test = encrypt } { secure.test = secure } "
 	"{ match.test = verify match=hostname:.a.test match=b.test servername=nexthop } "
 	"{ print.test = fingerprint match=AA:BB|CC:DD match=EE:FF } "
-	"{ limits.test = may protocols=TLSv1.2:TLSv1.3 ciphers=high exclude=AES256 connection_reuse=yes } "
+	"{ limits.test = may protocols=TLSv1.2:TLSv1.3 ciphers=high exclude=AES256 connection_reuse=no } "
 	"{ [mx.test]:26 = encrypt } { bad1.test = nonsense } { bad2.test = encrypt match=a.test } "
 	"{ bad3.test = verify tafile=/x } { bad4.test = encrypt protocols=TLSv9 } "
 	"{ bad5.test = encrypt ciphers=best } { bad6.test = encrypt ciphers } "
@@ -348,7 +348,7 @@ static const struct {
 	const char *nexthop;
 	int level; /* -1: it must not be used */
 	const char *names, *server_name, *protocols;
-	bool may_reuse;
+	bool is_once; /* one message a connection */
 } wanted[] = {
 	{ "other.test", LEVEL_MAY, "", "", ">=TLSv1", false },
 	{ "none.test", LEVEL_NONE, "", "", "", false },
@@ -384,7 +384,7 @@ static void check_policy(size_t i, const struct policy *policy)
 	CHECK_STR(buf_str(&names), wanted[i].names);
 	CHECK_STR(policy->server_name != NULL ? policy->server_name : "", wanted[i].server_name);
 	CHECK_STR(policy->protocols != NULL ? policy->protocols : "", wanted[i].protocols);
-	CHECK(policy->may_reuse == wanted[i].may_reuse);
+	CHECK(policy->may_reuse != wanted[i].is_once);
 	/* Of those that come from MTA-STS the certificate must have the name of the host. */
 	CHECK(policy->is_sts == (strcmp(wanted[i].nexthop, "sts.test") == 0));
 	if (policy->is_sts) {
