@@ -398,6 +398,7 @@ enum start session_start(struct session *session, struct transfer *transfer,
 	session->tls = NULL;
 	tls_status_begin(session, policy);
 	session->may_be_reused = policy->may_reuse;
+	session->is_plain_fallback = policy->level == LEVEL_NONE && policy->wanted > LEVEL_NONE;
 	session->is_tls_optional = transfer->is_tls_optional;
 	buf_init(&session->tls_key, 4096);
 	session->uses = 0;
@@ -498,7 +499,7 @@ bool session_may_stay(const struct session *session)
 	/* The next message may have a sender with a login of his own. */
 	if (conf->smtp_sasl_auth_enable && conf->smtp_sender_dependent_authentication)
 		return false;
-	if (session->tls != NULL && !session->may_be_reused)
+	if (session->is_plain_fallback || (session->tls != NULL && !session->may_be_reused))
 		return false;
 	return session->is_open && !session->is_broken && !session->is_closing &&
 	       !clock_is_past(clock_add_ms(session->opened, limit_ms)) &&

@@ -251,6 +251,7 @@ struct session {
 	const char *tls_reached; /* and what it came to; NULL: nobody knows */
 	bool is_tls_missed;      /* that is not good enough */
 	bool may_be_reused;  /* by what the policy says of connections with TLS */
+	bool is_plain_fallback; /* in clear text, behind a handshake that failed: for mail that has waited */
 	struct buf policy;   /* what table and MTA-STS said of this next hop */
 	bool knows_sts;      /* MTA-STS was asked for that */
 	struct buf tls_key;  /* of the saved session; empty: none is saved */
