@@ -46,6 +46,7 @@ struct tls {
 	SSL_SESSION *session; /* client: the newest that may be resumed */
 	struct stream *stream;
 	bool has_find_failed;
+	bool has_spoken;      /* client: behind the handshake */
 };
 
 /* chains.c: one more pair, empty but for its chain; it stays where it is until the next one comes. */

@@ -6,10 +6,13 @@
  */
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/mem.h"
 #include "conf/conf.h"
@@ -60,6 +63,19 @@ static ssize_t layer_read(void *context, char *data, size_t size, short *ret_eve
 	return result(tls, done, done, got, ret_events);
 }
 
+/*
+ * The next segments that come in are acknowledged at once. A server that has sent session tickets says
+ * nothing more until it knows that they have arrived (Nagle's algorithm), and a kernel that hopes for data to
+ * go with an acknowledgement is silent for 40 ms. It holds until something is written.
+ */
+static void acknowledge_at_once(const struct tls *tls)
+{
+	int one = 1;
+
+	/* A UNIX socket has nothing to acknowledge. */
+	(void)setsockopt(tls->stream->fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof(one));
+}
+
 static ssize_t layer_write(void *context, const char *data, size_t size, short *ret_events)
 {
 	struct tls *tls = context;
@@ -69,6 +85,10 @@ static ssize_t layer_write(void *context, const char *data, size_t size, short *
 	ERR_clear_error();
 	errno = 0;
 	done = SSL_write_ex(tls->ssl, data, size, &put);
+	if (done == 1 && !tls->has_spoken && tls->context->settings.role == TLS_CLIENT) {
+		acknowledge_at_once(tls);
+		tls->has_spoken = true;
+	}
 	return result(tls, done, done, put, ret_events);
 }
 
@@ -301,6 +321,8 @@ bool tls_start(struct tls *tls, struct stream *stream, struct buf *ret_error)
 	}
 	if (!handshake(tls, stream, ret_error))
 		return false;
+	if (tls->context->settings.role == TLS_CLIENT)
+		acknowledge_at_once(tls);
 	fill_info(tls);
 	return true;
 }
