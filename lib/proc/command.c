@@ -19,19 +19,23 @@
 #include "conf/conf.h"
 #include "proc/facility.h"
 
-/* A record for postlogd; false when it is not there. */
+/*
+ * A record for postlogd; false when it is not there. The socket is kept, and not connected: postlogd may be
+ * another one for the next line.
+ */
 static bool send_record(enum log_severity severity, const char *tag, const char *text)
 {
 	static const char letters[] = { 'i', 'w', 'e', 'f', 'p' };
+	static int fd = -1;
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	char record[LOG_LINE_MAX];
-	int fd, size;
-	bool is_sent;
+	int size;
 
 	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/public/postlog",
 		     conf->queue_directory) >= (int)sizeof(address.sun_path))
 		return false;
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return false;
 	size = snprintf(record, sizeof(record), "%" PRId64 " %c %s/%s[%d]: %s\n",
@@ -39,10 +43,8 @@ static bool send_record(enum log_severity severity, const char *tag, const char 
 			(int)getpid(), text);
 	if (size >= (int)sizeof(record))
 		size = (int)sizeof(record) - 1;
-	is_sent = sendto(fd, record, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL,
-			 (struct sockaddr *)&address, sizeof(address)) >= 0;
-	(void)close(fd);
-	return is_sent;
+	return sendto(fd, record, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL,
+		      (struct sockaddr *)&address, sizeof(address)) >= 0;
 }
 
 static void copy_line(enum log_severity severity, const char *tag, const char *text)
