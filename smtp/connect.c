@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,7 +15,7 @@
 #include "base/words.h"
 #include "conf/conf.h"
 #include "net/endpoint_connect.h"
-#include "net/window.h"
+#include "net/tcp.h"
 #include "proc/service.h"
 
 /* For the connect service, where smtp_connect_timeout is 0. */
@@ -153,17 +152,15 @@ int connect_host(const struct host *host, struct why *why)
 	int error;
 
 	if (fd >= 0)
-		window_set(fd, conf->tcp_windowsize);
+		tcp_set_window(fd, conf->tcp_windowsize);
 	if (fd >= 0 && !bind_source(fd, host->addr.family, why)) {
 		(void)close(fd);
 		return -1;
 	}
 	error = fd < 0 ? errno : finish_connect(fd, &address.any, size);
 	if (error == 0) {
-		int one = 1;
-
 		/* What is written is complete: nothing is gained by waiting for more. */
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		tcp_send_at_once(fd);
 		return fd;
 	}
 	if (fd >= 0)

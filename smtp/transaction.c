@@ -17,6 +17,7 @@
 #include "conf/conf.h"
 #include "mail/addr.h"
 #include "mail/xtext.h"
+#include "net/tcp.h"
 #include "queue/envelope.h"
 
 enum { COMMANDS_IN_FLIGHT = 8192 };
@@ -206,7 +207,7 @@ static void heard_data(struct transaction *tx)
 			tx->wants_content = true;
 		return;
 	}
-	if ( tx->is_refused || tx->accepted == 0)
+	if (tx->is_refused || tx->accepted == 0)
 		return;
 	tx->transfer->is_in_trouble |= relays_is_refusal(&tx->session->reply);
 	why_said(&tx->transfer->why, tx->session, "DATA command");
@@ -255,8 +256,20 @@ static bool hear_step(struct transaction *tx)
 	return true;
 }
 
+/* Several commands; their replies may come one by one. A failure shows when the first is read. */
+static void send_group(struct transaction *tx)
+{
+	int64_t limit_ms = (int64_t)step_timeout(tx, tx->heard) * 1000;
+
+	stream_set_deadline(&tx->session->stream, clock_in_ms(limit_ms));
+	if (stream_flush(&tx->session->stream) == IO_OK)
+		tcp_acknowledge_at_once(tx->session->stream.fd);
+}
+
 static bool hear_until(struct transaction *tx, size_t in_flight)
 {
+	if (tx->sent - tx->heard > 1)
+		send_group(tx);
 	while (tx->heard < tx->sent && tx->in_flight > in_flight)
 		if (!hear_step(tx))
 			return false;

@@ -6,16 +6,14 @@
  */
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/mem.h"
 #include "conf/conf.h"
+#include "net/tcp.h"
 #include "tls/impl.h"
 
 enum { GOODBYE_MS = 5000 };
@@ -63,19 +61,6 @@ static ssize_t layer_read(void *context, char *data, size_t size, short *ret_eve
 	return result(tls, done, done, got, ret_events);
 }
 
-/*
- * The next segments that come in are acknowledged at once. A server that has sent session tickets says
- * nothing more until it knows that they have arrived (Nagle's algorithm), and a kernel that hopes for data to
- * go with an acknowledgement is silent for 40 ms. It holds until something is written.
- */
-static void acknowledge_at_once(const struct tls *tls)
-{
-	int one = 1;
-
-	/* A UNIX socket has nothing to acknowledge. */
-	(void)setsockopt(tls->stream->fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof(one));
-}
-
 static ssize_t layer_write(void *context, const char *data, size_t size, short *ret_events)
 {
 	struct tls *tls = context;
@@ -85,8 +70,9 @@ static ssize_t layer_write(void *context, const char *data, size_t size, short *
 	ERR_clear_error();
 	errno = 0;
 	done = SSL_write_ex(tls->ssl, data, size, &put);
+	/* Tickets may still be on their way when the client goes on. */
 	if (done == 1 && !tls->has_spoken && tls->context->settings.role == TLS_CLIENT) {
-		acknowledge_at_once(tls);
+		tcp_acknowledge_at_once(tls->stream->fd);
 		tls->has_spoken = true;
 	}
 	return result(tls, done, done, put, ret_events);
@@ -321,8 +307,9 @@ bool tls_start(struct tls *tls, struct stream *stream, struct buf *ret_error)
 	}
 	if (!handshake(tls, stream, ret_error))
 		return false;
+	/* Session tickets: a server may not go on before it knows that they have arrived. */
 	if (tls->context->settings.role == TLS_CLIENT)
-		acknowledge_at_once(tls);
+		tcp_acknowledge_at_once(stream->fd);
 	fill_info(tls);
 	return true;
 }
