@@ -32,7 +32,7 @@ def certs(ca):
 @pytest.fixture(scope="module")
 def mta(make_mta, dns, ca, certs):
     secure_root(dns)
-    for name in ("one", "two", "keep", "nokeep", "broken", "tafile"):
+    for name in ("one", "two", "keep", "nokeep", "old", "tafile"):
         dns.mx(f"{name}.test", 10, f"mx.{name}.test")
         dns.a(f"mx.{name}.test", A)
     return make_mta(
@@ -46,12 +46,12 @@ def mta(make_mta, dns, ca, certs):
             "smtp_tls_loglevel": "2",
             "smtp_tls_session_cache_database": "btree:$data_directory/smtp_scache",
             "smtp_dns_support_level": "dnssec",
-            "smtp_connection_cache_destinations": "keep.test nokeep.test broken.test",
+            "smtp_connection_cache_destinations": "keep.test nokeep.test old.test",
         },
         tables={"hash:policy": """
 keep.test encrypt
 nokeep.test encrypt connection_reuse=no
-broken.test may protocols=<=TLSv1.2
+old.test may protocols=<=TLSv1.2
 tafile.test verify tafile=/nowhere
 half.test dane
 alias.test dane
@@ -195,9 +195,9 @@ def test_clear_text_is_not_kept(mta, make_sink, certs):
     """A connection in clear text behind a handshake that failed is for mail that has waited for it: the
     next message tries TLS anew."""
     sink = make_sink(A, tls=server_context(certs["mx"], V13))
-    mta.wait_delivery(mta.inject("x@broken.test"), status="sent")
+    mta.wait_delivery(mta.inject("x@old.test"), status="sent")
     assert sink.wait()[0].session.tls is None
-    record = mta.wait_delivery(mta.inject("x@broken.test"))
+    record = mta.wait_delivery(mta.inject("x@old.test"))
     deferred(record, "4.7.5")
     assert sink.sessions[-1].verbs()[-1] == "STARTTLS"
 
