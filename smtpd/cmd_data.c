@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "conf/conf.h"
+#include "net/tcp.h"
 #include "smtpd/check.h"
 
 /* A message may begin: everything before it was in order. */
@@ -43,6 +44,14 @@ static void set_deadline(struct session *s, struct clock_mono start, uint64_t by
 	else if (conf->smtpd_min_data_rate > 0)
 		limit_ms += (int64_t)(bytes * 1000 / (uint64_t)conf->smtpd_min_data_rate);
 	stream_set_deadline(&s->stream, clock_add_ms(start, limit_ms));
+}
+
+/* Content is still to come, perhaps in small pieces each of which waits for our word of the one before. */
+static void await_content(struct session *s)
+{
+	set_deadline(s, clock_mono_now(), 0);
+	if (stream_flush(&s->stream) == IO_OK)
+		tcp_acknowledge_at_once(s->stream.fd);
 }
 
 /* Notes what smtpd_forbid_bare_newline is about. */
@@ -183,6 +192,8 @@ void cmd_data(struct session *s, struct span arguments)
 	submit_envelope(s);
 	notice_line(s, "Out", SPAN("354 End data with <CR><LF>.<CR><LF>"));
 	stream_write(&s->stream, SPAN("354 End data with <CR><LF>.<CR><LF>\r\n"));
+	if (stream_buffered(&s->stream).n == 0)
+		await_content(s);
 	if (!read_data(s))
 		return; /* the loop sees the stream's state and says what happened */
 	finish_message(s);
@@ -205,6 +216,8 @@ static bool read_chunk(struct session *s, uint64_t size, bool is_wanted)
 	struct clock_mono start = clock_mono_now();
 	uint64_t done = 0;
 
+	if (stream_buffered(&s->stream).n < size)
+		await_content(s);
 	while (size > 0) {
 		struct span in;
 
