@@ -1,0 +1,79 @@
+"""Configurations as sites and guides for Postfix have them: they serve as they are, or what is missing
+is said before anything is lost."""
+
+import re
+
+import pytest
+
+ALICE, BOB = "alice@example.test", "bob@example.test"
+
+
+def said(instance):
+    """What `postern check` says, and its exit status."""
+    result = instance.check()
+    return result.code, result.err
+
+
+# What protects a site and is not here: nothing starts before the administrator has decided.
+
+MISSING = {
+    "milter": ({"smtpd_milters": "inet:127.0.0.1:8891"}, [],
+               r"main\.cf, line \d+: smtpd_milters = \S+ milters are not in .*milter_default_action = accept"),
+    "milter-own-action": (
+        {"smtpd_milters": "{ inet:127.0.0.1:1, default_action=accept }, { unix:x, default_action = tempfail }"},
+        [], r"smtpd_milters = .* milters are not in"),
+    "milter-of-service": ({}, ["LISTEN1 inet n - n - - smtpd -o smtpd_milters=unix:rspamd/milter.sock"],
+                          r"master\.cf, line \d+: smtpd_milters = unix:rspamd/milter\.sock: milters"),
+    "milter-of-sendmail": ({"non_smtpd_milters": "unix:opendkim/opendkim.sock"}, [],
+                           r"non_smtpd_milters = \S+ milters are not in"),
+    "proxy-filter": ({}, ["LISTEN1 inet n - n - - smtpd -o smtpd_proxy_filter=127.0.0.1:10024"],
+                     r"master\.cf, line \d+: smtpd_proxy_filter = 127\.0\.0\.1:10024: .*content_filter"),
+    "postscreen": ({}, ["LISTEN1 inet n - n - 1 postscreen", "smtpd pass - - n - - smtpd"],
+                   r'unknown program "postscreen": its tests .*let smtpd have the port'),
+    "qmqpd": ({}, ["LISTEN1 inet n - n - - qmqpd"], r'unknown program "qmqpd": .*remove this line'),
+    "mysql": ({"virtual_mailbox_maps": "proxy:mysql:/etc/postfix/mysql.cf"}, [],
+              r'virtual_mailbox_maps: "proxy:mysql:/etc/postfix/mysql\.cf": unsupported table type'),
+    "ldap": ({"virtual_alias_maps": "hash:/etc/a, ldap:/etc/b.cf"}, [],
+             r'virtual_alias_maps: "ldap:/etc/b\.cf": unsupported table type'),
+}
+
+
+@pytest.mark.parametrize("main,services,text", MISSING.values(), ids=MISSING)
+def test_missing(make_mta, main, services, text):
+    """A filter, a test or a table that this version lacks ends the start, once and with the place."""
+    instance = make_mta(main=main, services=services, start=False)
+    code, words = said(instance)
+    errors = re.findall(r"(?m)^postern: error: .*", words)
+    assert code == 1 and len(errors) == 1, words
+    assert re.search(text, errors[0]), words
+    assert instance.control("start").code == 1
+    assert not instance.status()
+
+
+def test_milters_that_may_be_missing(make_mta):
+    """With milter_default_action = accept mail passes, and the log says without what."""
+    instance = make_mta(main={"smtpd_milters": "inet:127.0.0.1:8891", "non_smtpd_milters": "$smtpd_milters",
+                              "milter_default_action": "accept"})
+    for name in ("smtpd_milters", "non_smtpd_milters"):
+        instance.wait_log(rf"warning: .*main\.cf, line \d+: {name} = \S+ .*mail passes without them")
+    instance.inject(ALICE)
+    instance.submit(ALICE)
+    instance.wait_maildir("alice", 2)
+
+
+def test_empty_settings_ask_for_nothing(make_mta):
+    """Services that turn a filter off, as those do that take mail back from it, are no matter."""
+    instance = make_mta(main={"smtpd_milters": "", "non_smtpd_milters": ""}, start=False, services=[
+        "LISTEN1 inet n - n - - smtpd -o smtpd_proxy_filter= -o smtpd_milters= -o smtpd_milter_maps="])
+    assert said(instance) == (0, "")
+
+
+@pytest.mark.parametrize("setting", ["virtual_mailbox_domains", "relay_domains", "transport_maps"])
+def test_table_that_is_not_there(make_mta, setting):
+    """A table that was not copied defers mail, and the log names it."""
+    instance = make_mta(main={setting: "hash:/etc/postfix/forgotten"})
+    with instance.smtp() as c:
+        c.ehlo()
+        c.mail("a@client.test")
+        c.rcpt("x@elsewhere.test", expect=451)
+    instance.wait_log(rf"smtpd\[\d+\]: warning: .*{setting}.*/etc/postfix/forgotten\.db: No such file")
