@@ -77,3 +77,53 @@ def test_table_that_is_not_there(make_mta, setting):
         c.mail("a@client.test")
         c.rcpt("x@elsewhere.test", expect=451)
     instance.wait_log(rf"smtpd\[\d+\]: warning: .*{setting}.*/etc/postfix/forgotten\.db: No such file")
+
+
+# Debian's package.
+
+ALIASES = """\
+postmaster: root
+root: alice
+list: :include:$DIR/members
+owner-list: bob
+"""
+
+
+def debian(make_mta, mailname, **main):
+    """What Debian's postfix package makes of an "Internet site": names come from /etc/mailname."""
+    instance = make_mta(start=False, main={
+        "myorigin": "$config_directory/mailname", "append_dot_mydomain": "no", "readme_directory": "no",
+        "smtpd_relay_restrictions": "permit_mynetworks permit_sasl_authenticated defer_unauth_destination",
+        "alias_maps": "hash:$config_directory/aliases", "alias_database": "hash:$config_directory/aliases",
+        "mydestination": "$myhostname, example.test, localhost.localdomain, , localhost",
+        "mynetworks": "127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128", "mailbox_size_limit": "0",
+        "recipient_delimiter": "+", **main})
+    instance.write("mailname", mailname)
+    instance.write("members", "alice\nbob+list, carol\n# nobody else\n")
+    instance.table("hash:aliases", ALIASES.replace("$DIR", str(instance.config)))
+    return instance
+
+
+def test_origin_in_file(make_mta):
+    """myorigin = /etc/mailname: the file's first line goes behind local names, everywhere."""
+    instance = debian(make_mta, "example.test \nmore.test\n", masquerade_domains="$myorigin")
+    assert said(instance) == (0, "")
+    assert instance.postconf("-xh", "masquerade_domains").out == "example.test\n"
+    instance.start()
+    qid = instance.submit("list", "Subject: x\n\ny\n", user="alice")
+    assert instance.wait_delivery(qid)["to"] == "list@example.test"
+    mail, = instance.wait_maildir("bob")
+    assert b"<alice@example.test>" in mail
+    instance.wait_maildir("alice")
+    instance.wait_maildir("carol")
+
+@pytest.mark.parametrize("text", [None, "", "\nexample.test\n"], ids=["no-file", "empty", "empty-line"])
+def test_origin_file_without_a_name(make_mta, text):
+    """Without a name in the file nothing starts: mail for "alice" would bounce."""
+    instance = debian(make_mta, "example.test\n")
+    if text is None:
+        (instance.config / "mailname").unlink()
+    else:
+        instance.write("mailname", text)
+    code, words = said(instance)
+    assert code == 1 and re.search(r"main\.cf, line \d+: myorigin: no name in the first line of \"/", words), words
