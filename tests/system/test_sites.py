@@ -3,7 +3,9 @@ is said before anything is lost."""
 
 import re
 
+import dovecot
 import pytest
+from mta import TMP
 
 ALICE, BOB = "alice@example.test", "bob@example.test"
 
@@ -127,3 +129,63 @@ def test_origin_file_without_a_name(make_mta, text):
         instance.write("mailname", text)
     code, words = said(instance)
     assert code == 1 and re.search(r"main\.cf, line \d+: myorigin: no name in the first line of \"/", words), words
+
+
+# Dovecot as its manual sets it up beside Postfix, with Postern's account in place of Postfix's.
+
+DOVECOT = """\
+protocols = lmtp
+mail_location = maildir:{vmail}/%u/Maildir
+disable_plaintext_auth = no
+auth_mechanisms = plain login
+service lmtp {{
+  unix_listener {private}/dovecot-lmtp {{
+    mode = 0600
+    user = postern
+    group = postern
+  }}
+}}
+service auth {{
+  unix_listener {private}/auth {{
+    mode = 0660
+    user = postern
+    group = postern
+  }}
+}}
+"""
+
+
+@pytest.mark.parametrize("chroot", "yn")
+def test_dovecot(make_mta, chroot):
+    """Logins and mail by Dovecot's sockets, which nobody else may use, with and without chroot;
+    submission with the -o of guides."""
+    instance = make_mta(main={
+        "virtual_transport": "lmtp:unix:private/dovecot-lmtp", "virtual_mailbox_domains": "v.test",
+        "virtual_mailbox_maps": "inline:{joe@v.test=x, ann@v.test=x}",
+        "virtual_alias_maps": "inline:{info@v.test=joe@v.test, joe@v.test=joe@v.test, @v.test=ann@v.test}",
+        "smtpd_sasl_type": "dovecot", "smtpd_sasl_path": "private/auth",
+        "smtpd_sender_login_maps": "$virtual_alias_maps",
+        "mua_client_restrictions": "permit_sasl_authenticated, reject",
+    }, services=[
+        f"lmtp unix - - {chroot} - - lmtp",
+        "LISTEN1 inet n - y - - smtpd -o smtpd_sasl_auth_enable=yes -o { smtpd_relay_restrictions = "
+        "permit_sasl_authenticated, reject } -o smtpd_client_restrictions=$mua_client_restrictions "
+        "-o smtpd_sender_restrictions=reject_sender_login_mismatch -o {smtpd_recipient_restrictions=}"])
+    private = instance.queue / "private"
+    vmail = TMP / "vmail"
+    with dovecot.running(instance, "joe@v.test:{PLAIN}pw\nann@v.test:{PLAIN}x\n", f"uid=5100 gid=5100 home={vmail}/%u",
+                         DOVECOT.format(vmail=vmail, private=private), private / "dovecot-lmtp"):
+        instance.inject(["info@v.test", "other@v.test"])
+        with instance.smtp(1) as c:
+            c.ehlo()
+            c.mail("joe@v.test")
+            c.rcpt("ann@v.test", expect=554)
+            c.cmd("RSET", 250)
+            c.auth_plain("joe@v.test", "pw")
+            c.mail("ann@v.test")
+            c.rcpt("x@elsewhere.test", expect=553)
+            c.cmd("RSET", 250)
+            c.transaction("joe@v.test", "info@v.test", "Subject: x\n\ny\n")
+        instance.wait_maildir(vmail / "joe@v.test/Maildir", 2)
+        instance.wait_maildir(vmail / "ann@v.test/Maildir")
+    instance.control("stop").ok()
