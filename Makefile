@@ -67,7 +67,7 @@ COMMANDS := $(sort $(patsubst commands/%.c,%,$(wildcard commands/*.c)) \
 
 sources_of = $(extra_$(1)) $(wildcard $(1)/*.c services/$(1)/*.c smtpd/$(1)/*.c local/$(1)/*.c commands/$(1)/*.c commands/$(1).c)
 # Sources that a program takes from another folder.
-extra_postern := master/config.c
+extra_postern := master/config.c master/absent.c
 extra_posttls-finger := $(filter-out smtp/smtp.c,$(wildcard smtp/*.c)) \
 	$(addprefix services/dns/,cache.c carrier.c files.c local.c questions.c)
 extra_postalias := $(filter-out %/postmap.c,$(wildcard commands/postmap/*.c))

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "conf/check.h"
 #include "conf/computed.h"
+#include "master/absent.h"
 #include "queue/foreign.h"
 #include "table/maps.h"
 #include "conf/template.h"
@@ -88,6 +89,17 @@ const char *config_inside(const char *command)
 	return NULL;
 }
 
+/* Services that share a setting say the same of it: once is enough. */
+static void add_line(struct buf *out, const char *text)
+{
+	struct span rest = buf_span(out), line;
+
+	while (span_line(&rest, &line))
+		if (span_is(line, text))
+			return;
+	(void)buf_printf(out, "%s\n", text);
+}
+
 static void take_problem(void *context, const struct conf_problem *problem)
 {
 	struct config *config = context;
@@ -95,7 +107,7 @@ static void take_problem(void *context, const struct conf_problem *problem)
 			  : problem->severity == CONF_IS_WARNING ? &config->notes
 								 : &config->remarks;
 
-	(void)buf_printf(out, "%s\n", conf_problem_text(problem));
+	add_line(out, conf_problem_text(problem));
 }
 
 struct conf_scope config_scope(const struct config *config, const struct master_service *service)
@@ -281,9 +293,11 @@ static void check_program(struct config *config, const struct master_service *se
 		return;
 	}
 	if (program == NULL) {
-		(void)buf_printf(&config->errors,
-				 "%s, line %d: unknown program \"%s\": expected one of Postern's daemons\n",
-				 service->file, service->line, service->command);
+		const char *advice = absent_program(service->command);
+
+		(void)buf_printf(&config->errors, "%s, line %d: unknown program \"%s\": %s\n",
+				 service->file, service->line, service->command,
+				 advice != NULL ? advice : "expected one of Postern's daemons");
 		return;
 	}
 	check_type(config, service);
@@ -500,6 +514,7 @@ bool config_read(struct config *config, const char *directory)
 			continue;
 		check_program(config, config->services.services[i]);
 		check_values(config, config->services.services[i]);
+		absent_check(config, config->services.services[i], &report);
 	}
 	return config->errors.length == 0;
 }

@@ -205,16 +205,18 @@ static int open_unix_outside(struct span text, uint64_t seal, struct buf *ret_re
 
 int connect_unix(const struct target *target, uint64_t seal, struct why *why)
 {
+	/* Relative names are below the queue directory, where this program never stands. */
+	bool is_here = !service.is_chrooted && span_starts(target->host, SPAN("/"));
 	struct buf reason = BUF_INIT(1024);
 	int fd = -1;
 
-	if (!service.is_chrooted) {
+	if (is_here) {
 		fd = open_unix(target->host);
 		if (fd < 0)
 			(void)buf_text(&reason, strerror(errno));
 	}
 	/* What this user must not reach without a jail either may be the mail owner's to reach. */
-	if (fd < 0 && (service.is_chrooted || errno == EACCES)) {
+	if (fd < 0 && (!is_here || errno == EACCES)) {
 		buf_reset(&reason);
 		fd = open_unix_outside(target->text, seal, &reason);
 	}

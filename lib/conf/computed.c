@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Computed defaults (postconf(5)): host and domain name from the kernel, mynetworks from the
- * network interfaces by mynetworks_style. Run by master and by the commands; reads nothing else.
+ * network interfaces by mynetworks_style, myorigin from the file that it names. Run by master and by
+ * the commands; reads nothing else.
  */
 
 #include "conf/computed.h"
@@ -89,6 +90,28 @@ static const char *computed_mydomain(const struct conf_scope *scope)
 	const char *dot = strchr(name != NULL ? name : system_host_name(), '.');
 
 	return dot != NULL && dot[1] != '\0' ? dot + 1 : "localdomain";
+}
+
+/*
+ * Debian's form of myorigin: "/etc/mailname" stands for the first line of that file. NULL when it
+ * is no file name, or the file has no such line: the file name is then refused as a value.
+ */
+static const char *origin_in_file(const struct conf_scope *scope)
+{
+	static char name[300];
+	struct span line, rest;
+	struct buf text;
+	char path[300];
+
+	if (expanded_setting(scope, SPAN("myorigin"), path, sizeof(path)) == NULL ||
+	    path[0] != '/' || !conf_file_read(path, &text))
+		return NULL;
+	name[0] = '\0';
+	rest = buf_span(&text);
+	if (span_line(&rest, &line) && span_trim(line).n < sizeof(name))
+		snprintf(name, sizeof(name), "%.*s", SPAN_ARG(span_trim(line)));
+	buf_done(&text);
+	return name[0] != '\0' ? name : NULL;
 }
 
 struct network {
@@ -242,7 +265,7 @@ const char *conf_computed(const struct conf_scope *scope, struct span name, bool
 	if (span_is(name, "stress") && scope->is_stressed)
 		return "yes";
 	if (is_set)
-		return NULL;
+		return span_is(name, "myorigin") ? origin_in_file(scope) : NULL;
 	if (span_is(name, "myhostname"))
 		return computed_myhostname(scope);
 	if (span_is(name, "mydomain"))

@@ -51,6 +51,10 @@ static bool evaluate_text(const struct conf_scope *scope, const struct conf_para
 		report_bad(scope, report, name, text, wrong, "");
 		return false;
 	}
+	if (span_is(name, "myorigin") && span_starts(buf_span(ret), SPAN("/"))) {
+		report_bad(scope, report, name, buf_str(ret), "no name in the first line of", "");
+		return false;
+	}
 	if (conf_value_parse(param, span_trim(buf_span(ret)), &value, expected))
 		return true;
 	report_bad(scope, report, name, buf_str(ret), "bad value", expected);

@@ -43,15 +43,22 @@ static enum route_status find(void *context, enum route_maps which, struct span 
 			      bool is_partial, struct span *ret_value)
 {
 	struct site *site = context;
+	enum table_status status =
+		maps_find(site->maps[which], site->lookup, key, is_partial, ret_value);
 
-	return from_table(maps_find(site->maps[which], site->lookup, key, is_partial, ret_value));
+	if (status == TABLE_ERROR)
+		site->reason = maps_error(site->maps[which]);
+	return from_table(status);
 }
 
 static enum route_status match(void *context, enum route_list which, struct span domain)
 {
 	struct site *site = context;
+	enum match_result result = match_name(site->lists[which], site->lookup, domain);
 
-	return from_match(match_name(site->lists[which], site->lookup, domain));
+	if (result == MATCH_ERROR)
+		site->reason = match_error(site->lists[which]);
+	return from_match(result);
 }
 
 static bool is_own_address(void *context, const struct ip_addr *addr)
@@ -307,8 +314,11 @@ enum route_status site_resolve(struct site *site, struct lookup *lookup, struct 
 	enum route_status status;
 
 	site->lookup = lookup;
+	site->reason = NULL;
 	status = route_resolve(&site->config, &site->lookups, sender, address, ret);
 	site->lookup = NULL;
+	if (status == ROUTE_ERROR && site->reason != NULL)
+		buf_printf(&ret->warning, ": %s", site->reason);
 	return status;
 }
 

@@ -16,6 +16,7 @@ struct site {
 	struct route_config config;
 	struct route_lookups lookups;
 	struct lookup *lookup; /* of the current question; NULL: tables are waited for */
+	const char *reason;    /* why a table of the current question failed; NULL: none did */
 	struct maps *maps[ROUTE_MAPS_COUNT];
 	struct match_list *lists[ROUTE_LIST_COUNT];
 	struct match_list *own_addresses; /* inet_interfaces and proxy_interfaces, numeric */

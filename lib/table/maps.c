@@ -50,6 +50,9 @@ bool maps_check(struct span list, struct buf *ret_error)
 				   SPAN_ARG(word));
 			return false;
 		}
+		/* What the proxymap service would have to open: "proxy:mysql:/file". */
+		while (span_is(type, "proxy") && span_cut(rest, ':', &type, &rest))
+			;
 		if (table_find_type(type) == NULL) {
 			buf_printf(ret_error, "\"%.*s\": unsupported table type: see postconf -m",
 				   SPAN_ARG(word));
