@@ -102,9 +102,10 @@ static void check_proxies(const struct config *config, const struct master_servi
 	const char *filter = config_value(config, service, "smtpd_proxy_filter");
 
 	if (span_trim(span_of(filter)).n > 0)
-		report_setting(config, service, "smtpd_proxy_filter", filter, CONF_IS_ERROR,
-			       "filters before the queue are not in this version: use content_filter, "
-			       "or remove the setting", report);
+		report_setting(config, service, "smtpd_proxy_filter", filter, CONF_IS_WARNING,
+			       "filters before the queue are not in this version, and mail that comes "
+			       "there is answered with 451: use content_filter, or remove the setting",
+			       report);
 	for (size_t i = 0; i < ARRAY_LEN(proxies); i++) {
 		const char *value = config_value(config, service, proxies[i]);
 

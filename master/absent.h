@@ -5,7 +5,7 @@
 /*
  * What a configuration from Postfix may ask for and this version does not have. A filter that
  * mail would pass by unseen is an error, so that nothing starts before the administrator has
- * decided; where mail is wanted without the filter, it is a warning.
+ * decided; where mail is wanted without the filter, or smtpd itself takes none, it is a warning.
  */
 
 #include "master/config.h"

@@ -161,6 +161,12 @@ void cmd_mail(struct session *s, struct span arguments)
 		reply_quietly(s, "452 4.3.1 Insufficient system storage");
 		return;
 	}
+	if (*conf->smtpd_proxy_filter != '\0') {
+		log_warn("connect to proxy filter %s: not in this version: see smtpd_proxy_filter in smtpd(8)",
+			 conf->smtpd_proxy_filter);
+		reply(s, "451 4.3.0 Error: mail cannot be filtered now");
+		return;
+	}
 	session_reset_mail(s);
 	keep(s, &mail);
 	s->mail.is_open = true;

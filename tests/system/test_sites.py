@@ -28,8 +28,6 @@ MISSING = {
                           r"master\.cf, line \d+: smtpd_milters = unix:rspamd/milter\.sock: milters"),
     "milter-of-sendmail": ({"non_smtpd_milters": "unix:opendkim/opendkim.sock"}, [],
                            r"non_smtpd_milters = \S+ milters are not in"),
-    "proxy-filter": ({}, ["LISTEN1 inet n - n - - smtpd -o smtpd_proxy_filter=127.0.0.1:10024"],
-                     r"master\.cf, line \d+: smtpd_proxy_filter = 127\.0\.0\.1:10024: .*content_filter"),
     "postscreen": ({}, ["LISTEN1 inet n - n - 1 postscreen", "smtpd pass - - n - - smtpd"],
                    r'unknown program "postscreen": its tests .*let smtpd have the port'),
     "qmqpd": ({}, ["LISTEN1 inet n - n - - qmqpd"], r'unknown program "qmqpd": .*remove this line'),
@@ -61,6 +59,20 @@ def test_milters_that_may_be_missing(make_mta):
     instance.inject(ALICE)
     instance.submit(ALICE)
     instance.wait_maildir("alice", 2)
+
+
+def test_filter_before_the_queue(make_mta):
+    """A service with smtpd_proxy_filter takes no mail, as if the filter could not be reached; others do."""
+    instance = make_mta(services=["LISTEN1 inet n - n - - smtpd -o smtpd_proxy_filter=127.0.0.1:10024"])
+    code, words = said(instance)
+    assert code == 0, words
+    assert re.search(r"master\.cf, line \d+: smtpd_proxy_filter = 127\.0\.0\.1:10024: .*content_filter", words)
+    with instance.smtp(listen=1) as c:
+        c.ehlo()
+        c.mail("a@client.test", expect=451)
+    instance.wait_log(r"warning: connect to proxy filter 127\.0\.0\.1:10024")
+    instance.inject(ALICE)
+    instance.wait_maildir("alice", 1)
 
 
 def test_empty_settings_ask_for_nothing(make_mta):
