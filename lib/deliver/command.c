@@ -285,7 +285,9 @@ static void explain_exit(const struct command *command, const struct run *run, i
 	} else if (command_exit_text(code, &status, &text)) {
 		act_fail(act, status, 0, "%s%s%.*s", text, join, SPAN_ARG(said));
 	} else {
-		act_fail(act, "5.3.0", 0, "Command died with status %d: \"%s\"%s%.*s", code,
+		/* sh(1): what cannot be found or executed is amiss here, not with the mail. */
+		status = code == 126 || code == 127 ? "4.3.0" : "5.3.0";
+		act_fail(act, status, 0, "Command died with status %d: \"%s\"%s%.*s", code,
 			 command->title, join, SPAN_ARG(said));
 	}
 }

@@ -201,3 +201,11 @@ def test_dovecot(make_mta, chroot):
         instance.wait_maildir(vmail / "joe@v.test/Maildir", 2)
         instance.wait_maildir(vmail / "ann@v.test/Maildir")
     instance.control("stop").ok()
+
+
+@pytest.mark.parametrize("command", ["procmail-gone -a x", "/nowhere/procmail", "exec $$HOME"])
+def test_command_that_is_not_there(make_mta, command):
+    """mailbox_command names a program that was not installed: the mail waits for it."""
+    instance = make_mta(main={"mailbox_command": command})
+    record = instance.wait_delivery(instance.inject(ALICE))
+    assert record["status"] == "deferred" and record["dsn"] == "4.3.0", record
