@@ -259,18 +259,20 @@ static void try_unix(struct transfer *transfer, const struct target *target, boo
 
 static void try_target(struct transfer *transfer, const struct target *target, bool is_last_target)
 {
-	bool was_tried;
+	bool was_tried, is_well;
 
 	if (!requiretls_find(transfer, target))
 		return;
-	transfer->is_reached = transfer->has_taken = transfer->is_in_trouble = false;
+	transfer->is_reached = transfer->has_taken = false;
+	transfer->is_in_trouble = transfer->is_unfit = false;
 	was_tried = try_kept(transfer, target, is_last_target);
 	if (transfer->left > 0 && !target->is_unix)
 		try_hosts(transfer, target, was_tried, is_last_target);
 	else if (transfer->left > 0 && !was_tried)
 		try_unix(transfer, target, is_last_target);
-	relays_note(transfer, target,
-		    transfer->has_taken || (transfer->is_reached && !transfer->is_in_trouble));
+	is_well = transfer->has_taken || (transfer->is_reached && !transfer->is_in_trouble);
+	if (is_well || !transfer->is_unfit)
+		relays_note(transfer, target, is_well);
 }
 
 /* ---- targets ---- */

@@ -128,6 +128,7 @@ struct transfer {
 	bool is_reached;    /* a session came about */
 	bool has_taken;     /* it took a recipient's message */
 	bool is_in_trouble; /* connection, TLS or login failed, or it refuses whoever sends */
+	bool is_unfit;      /* for this message alone, which has REQUIRETLS */
 	const struct target *sts_target; /* whose MTA-STS policy was asked for last, and that; or NULL */
 	const struct sts *sts;
 };
