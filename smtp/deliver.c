@@ -7,6 +7,7 @@
 
 #include "tls.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -70,12 +71,11 @@ static bool has_same_policy(struct transfer *transfer, const struct target *targ
 	return is_same;
 }
 
-/* Tries the session that was kept. Its host is in *ret_tried when it left recipients over. */
-static void try_kept(struct transfer *transfer, const struct target *target,
-		     struct ip_addr *ret_tried)
+/* Tries the session that was kept. True: its host, session.addr, has had its say. */
+static bool try_kept(struct transfer *transfer, const struct target *target, bool is_last_target)
 {
 	if (!session.is_open)
-		return;
+		return false;
 	/* A server that speaks unasked says 421; one that has gone reads as end of file. */
 	if (!span_eq(buf_span(&session.target), target->text) || !has_same_policy(transfer, target) ||
 	    session.is_tls_optional != transfer->is_tls_optional ||
@@ -84,20 +84,21 @@ static void try_kept(struct transfer *transfer, const struct target *target,
 	    stream_has_input(&session.stream) || session.stream.status != IO_OK) {
 		session.is_broken = session.is_broken || session.stream.status != IO_OK;
 		session_end(&session);
-		return;
+		return false;
 	}
-	transfer->is_last_host = !session.has_others;
+	transfer->is_last_host = is_last_target && !session.has_others;
 	/* That it has ended says nothing of its TLS. */
 	session.is_tls_a_wish = false;
 	begin_transfer(transfer);
 
 	bool is_debugged = debug_peer_check(span_of(session.host), session_address(&session));
 
-	if (transaction_run(&session, transfer))
-		*ret_tried = session.addr;
+	bool was_alive = transaction_run(&session, transfer);
+
 	put_away(transfer);
 	if (is_debugged)
 		debug_peer_restore();
+	return was_alive;
 }
 
 /* False: may be tried again, with a policy of level none. */
@@ -112,7 +113,6 @@ static bool converse(struct transfer *transfer, const struct target *target,
 	session.knows_sts = transfer->sts_target == target;
 	(void)!policy_find(transfer, target, session.knows_sts, &session.policy);
 	session.addr = host != NULL ? host->addr : (struct ip_addr){ 0 };
-	session.has_others = !transfer->is_last_host;
 	transfer->delivery->connected = (struct clock_wall){ 0 };
 	transfer->wants_plain = false;
 
@@ -147,14 +147,70 @@ static bool is_limit(size_t count, int limit)
 	return limit > 0 && count >= (size_t)limit;
 }
 
-static void try_hosts(struct transfer *transfer, const struct target *target,
-		      const struct ip_addr *tried, bool is_last_target)
+/* A relay of the configuration that is not there is no reason to return mail. */
+static void excuse(struct transfer *transfer, const struct target *target)
+{
+	struct why *why = &transfer->why;
+	bool is_relayhost = span_eq(transfer->delivery->request.nexthop, span_of(conf->relayhost));
+
+	if (why->status[0] != '5' || (!target->is_fallback && !is_relayhost))
+		return;
+	log_warn("%s configuration problem: %s",
+		 !target->is_fallback ? "relayhost"
+		 : is_lmtp	      ? "lmtp_fallback_relay"
+				      : "smtp_fallback_relay",
+		 log_clean(buf_span(&why->reason)));
+	(void)snprintf(why->status, sizeof(why->status), "4.3.5");
+}
+
+/* hosts_find() that says nothing of some that are not there when others are. */
+static bool find_hosts(struct transfer *transfer, const struct target *target, struct hosts *ret)
+{
+	struct why before = transfer->why;
+	bool is_found;
+
+	why_init(&transfer->why);
+	is_found = hosts_find(transfer, target, ret);
+	why_done(is_found ? &transfer->why : &before);
+	if (is_found)
+		transfer->why = before;
+	return is_found;
+}
+
+/* Without the host that a kept session led to. */
+static void drop_tried(struct hosts *hosts)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < hosts->count; i++)
+		if (!ip_equal(&hosts->list[i].addr, &session.addr))
+			hosts->list[count++] = hosts->list[i];
+	hosts->count = count;
+}
+
+/* Whether a message that `host` puts off may be tried elsewhere, when that comes first. */
+static bool has_others(const struct hosts *hosts, const struct host *host)
+{
+	if (is_limit(1, conf->smtp_mx_address_limit) || is_limit(1, conf->smtp_mx_session_limit))
+		return false;
+	for (size_t i = 0; i < hosts->count; i++)
+		if (!ip_equal(&hosts->list[i].addr, &host->addr))
+			return true;
+	return false;
+}
+
+static void try_hosts(struct transfer *transfer, const struct target *target, bool was_tried,
+		      bool is_last_target)
 {
 	struct hosts hosts;
-	size_t addresses = 0, sessions = 0;
+	size_t addresses = was_tried, sessions = was_tried;
 
-	if (!hosts_find(transfer, target, &hosts))
+	if (!find_hosts(transfer, target, &hosts)) {
+		excuse(transfer, target);
 		return;
+	}
+	if (was_tried)
+		drop_tried(&hosts);
 	for (size_t i = 0; i < hosts.count && transfer->left > 0; i++) {
 		const struct host *host = &hosts.list[i];
 		struct policy policy;
@@ -164,8 +220,6 @@ static void try_hosts(struct transfer *transfer, const struct target *target,
 		    is_limit(sessions, conf->smtp_mx_session_limit))
 			return;
 		addresses++;
-		if (ip_equal(&host->addr, tried))
-			continue;
 		if (!policy_make(transfer, target, host, &policy)) {
 			report_host(host, &policy);
 			continue;
@@ -179,6 +233,7 @@ static void try_hosts(struct transfer *transfer, const struct target *target,
 			is_last_target &&
 			(i + 1 == hosts.count || is_limit(addresses, conf->smtp_mx_address_limit) ||
 			 is_limit(sessions + 1, conf->smtp_mx_session_limit));
+		session.has_others = was_tried || has_others(&hosts, host);
 		session.is_best_mx = host->preference == hosts.best_preference;
 		if (!converse(transfer, target, host, &policy, fd))
 			converse_plain(transfer, target, host, policy.wanted);
@@ -196,6 +251,7 @@ static void try_unix(struct transfer *transfer, const struct target *target, boo
 		return;
 	fd = connect_unix(target, transfer->delivery->request.nexthop_seal, &transfer->why);
 	transfer->is_last_host = is_last_target;
+	session.has_others = false;
 	session.is_best_mx = true;
 	if (fd >= 0)
 		(void)converse(transfer, target, NULL, &policy, fd);
@@ -203,18 +259,20 @@ static void try_unix(struct transfer *transfer, const struct target *target, boo
 
 static void try_target(struct transfer *transfer, const struct target *target, bool is_last_target)
 {
-	struct ip_addr tried = { .family = IP_NONE };
+	bool was_tried, is_well;
 
 	if (!requiretls_find(transfer, target))
 		return;
-	transfer->is_reached = transfer->has_taken = transfer->is_in_trouble = false;
-	try_kept(transfer, target, &tried);
-	if (transfer->left > 0 && target->is_unix)
+	transfer->is_reached = transfer->has_taken = false;
+	transfer->is_in_trouble = transfer->is_unfit = false;
+	was_tried = try_kept(transfer, target, is_last_target);
+	if (transfer->left > 0 && !target->is_unix)
+		try_hosts(transfer, target, was_tried, is_last_target);
+	else if (transfer->left > 0 && !was_tried)
 		try_unix(transfer, target, is_last_target);
-	else if (transfer->left > 0)
-		try_hosts(transfer, target, &tried, is_last_target);
-	relays_note(transfer, target,
-		    transfer->has_taken || (transfer->is_reached && !transfer->is_in_trouble));
+	is_well = transfer->has_taken || (transfer->is_reached && !transfer->is_in_trouble);
+	if (is_well || !transfer->is_unfit)
+		relays_note(transfer, target, is_well);
 }
 
 /* ---- targets ---- */
@@ -231,7 +289,7 @@ static void add_targets(struct transfer *transfer, struct target *targets, size_
 /* What no other host can change: the domain takes no mail, or we are the one to take it. */
 static bool is_verdict(const struct transfer *transfer)
 {
-	return transfer->is_own_backup || span_is(span_of(transfer->why.status), "5.1.0");
+	return transfer->is_own_backup || transfer->is_unwanted;
 }
 
 static void try_targets(struct transfer *transfer)
@@ -249,9 +307,12 @@ static void try_targets(struct transfer *transfer)
 	relays_order(&transfer->delivery->arena, targets + first_fallback, count - first_fallback);
 	if (count == 0)
 		why_set(&transfer->why, "4.3.5", "no destination to deliver to");
-	for (size_t i = 0; i < count && transfer->left > 0; i++)
-		if (!targets[i].is_fallback || !is_verdict(transfer))
-			try_target(transfer, &targets[i], i + 1 == count);
+	for (size_t i = 0; i < count && transfer->left > 0; i++) {
+		if (targets[i].is_fallback && is_verdict(transfer))
+			return;
+		try_target(transfer, &targets[i], i + 1 == count);
+		transfer->is_put_off |= transfer->why.status[0] == '4';
+	}
 }
 
 /* ---- mail for this machine that was not known to be ---- */

@@ -302,10 +302,11 @@ static bool find_by_mx(struct transfer *transfer, const struct target *target, s
 	enum dns_status status = dns_lookup(domain, DNS_MX, ways.flags, lookup_deadline(), &mx);
 	bool is_found = false;
 
-	if (status == DNS_FOUND && is_null_mx(&mx))
+	if (status == DNS_FOUND && is_null_mx(&mx)) {
+		transfer->is_unwanted = true;
 		why_set(&transfer->why, "5.1.0", "Domain %.*s does not accept mail (nullMX)",
 			SPAN_ARG(domain));
-	else if (status == DNS_FOUND) {
+	} else if (status == DNS_FOUND) {
 		is_found = find_all(transfer, target, &mx, ret);
 		note_source(ret, &mx);
 	} else if (status == DNS_NO_NAME || status == DNS_NO_DATA || conf->ignore_mx_lookup_error)
@@ -347,10 +348,11 @@ static bool find_by_srv(struct transfer *transfer, const struct target *target, 
 	*ret_is_settled = status == DNS_FOUND ||
 			  !(conf->allow_srv_lookup_fallback ||
 			    (has_failed && conf->ignore_srv_lookup_error));
-	if (status == DNS_FOUND && srv.count == 1 && srv.records[0].host.n == 0)
+	if (status == DNS_FOUND && srv.count == 1 && srv.records[0].host.n == 0) {
+		transfer->is_unwanted = true;
 		why_set(&transfer->why, "5.1.0", "Domain %.*s does not offer the service %.*s",
 			SPAN_ARG(domain), SPAN_ARG(target->service));
-	else if (status == DNS_FOUND) {
+	} else if (status == DNS_FOUND) {
 		is_found = find_all_by_srv(transfer, &srv, ret);
 		note_source(ret, &srv);
 	} else
@@ -387,6 +389,7 @@ bool hosts_find(struct transfer *transfer, const struct target *target, struct h
 
 	ret->count = 0;
 	ret->best_preference = 0;
+	transfer->is_unwanted = false;
 	if (target->host.n == 0) {
 		why_set(&transfer->why, "4.3.5", "malformed destination: %s",
 			log_clean(target->text));

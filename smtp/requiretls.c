@@ -180,6 +180,7 @@ void requiretls_refuse(struct transfer *transfer, const char *format, ...)
 	va_start(args, format);
 	(void)buf_vprintf(&text, format, args);
 	va_end(args);
+	transfer->is_unfit = true;
 	log_info("%s: %s", transfer->delivery->id, log_clean(buf_span(&text)));
 	/* A host that only could not be reached may be the one that can do it. */
 	if (why->status[0] != '4' || why->reason.length == 0)

@@ -423,7 +423,8 @@ static bool send_xforward(struct session *session, struct transfer *transfer, st
 	buf_reset(line);
 	chat = chat_listen(session, conf->smtp_xforward_timeout, NULL, NULL);
 	if (chat != CHAT_OK) {
-		fail_chat(transfer, session, chat, "sending XFORWARD command");
+		if (session->uses == 0)
+			fail_chat(transfer, session, chat, "sending XFORWARD command");
 		return false;
 	}
 	if (!is_good(session))

@@ -122,10 +122,13 @@ struct transfer {
 	bool wants_plain;   /* its TLS was lost, and was no must: the same host again, in clear text */
 	bool is_own_backup; /* this machine is an MX of the domain: no fallback relay */
 	bool is_own_best;   /* and no other is better: best_mx_transport */
+	bool is_unwanted;   /* the last target has said in the DNS that it takes no mail */
+	bool is_put_off;    /* somebody may take later what is left: no other verdict returns it */
 	/* About the target at hand, for relays.c: */
 	bool is_reached;    /* a session came about */
 	bool has_taken;     /* it took a recipient's message */
 	bool is_in_trouble; /* connection, TLS or login failed, or it refuses whoever sends */
+	bool is_unfit;      /* for this message alone, which has REQUIRETLS */
 	const struct target *sts_target; /* whose MTA-STS policy was asked for last, and that; or NULL */
 	const struct sts *sts;
 };
@@ -241,7 +244,7 @@ struct session {
 	struct buf target;   /* its text */
 	struct ip_addr addr;
 	bool is_best_mx;     /* no MX of the domain has a lower preference */
-	bool has_others;     /* there are further hosts to try when this one fails */
+	bool has_others;     /* its target has other hosts to try when this one fails, before it or behind it */
 	struct tls *tls;     /* under the stream; NULL: clear text */
 	bool is_verified;    /* in TLS: the server is who it says */
 	bool is_tls_optional; /* it was begun with a policy for such messages alone */
@@ -279,7 +282,10 @@ void session_set_names(struct session *session, const struct target *target,
 /* The server's address or path, as tables are asked for it. */
 struct span session_address(const struct session *session);
 
-/* XFORWARD for this message, when it is wanted. False: the session is of no use. */
+/*
+ * XFORWARD for this message, when it is wanted. False: the session is of no use, and trouble.c was told
+ * unless it was a kept one, which may have been dead.
+ */
 bool session_xforward(struct session *session, struct transfer *transfer);
 
 /* QUIT when there is somebody to hear it; closes. Harmless when it is closed. */

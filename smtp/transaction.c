@@ -398,8 +398,10 @@ bool transaction_run(struct session *session, struct transfer *transfer)
 	struct transaction tx = { .session = session, .transfer = transfer };
 	struct delivery *delivery = transfer->delivery;
 
-	if (!check_offer(session, transfer) || !session_xforward(session, transfer))
+	if (!check_offer(session, transfer))
 		return true;
+	if (!session_xforward(session, transfer))
+		return session->uses == 0;
 	buf_init(&tx.line, 16384);
 	tx.rcpts = arena_alloc(&delivery->arena, (transfer->left + 1) * sizeof(*tx.rcpts));
 	tx.sizes = arena_alloc(&delivery->arena, (transfer->left + 3) * sizeof(*tx.sizes));

@@ -123,10 +123,11 @@ static bool is_soft(const struct transfer *transfer)
 }
 
 /* Whether those who failed may be tried at another host: then only the log says it now. */
-static bool may_try_next(const struct transfer *transfer)
+static bool may_try_next(struct transfer *transfer)
 {
 	if (!is_soft(transfer) || transfer->is_last_host)
 		return false;
+	transfer->is_put_off = true;
 	log_info("%s: %s", transfer->delivery->id,
 		 log_clean(buf_span(&transfer->why.reason)));
 	return true;
@@ -198,6 +199,9 @@ void fail_requiretls(struct transfer *transfer, const struct session *session, c
 
 void fail_rest(struct transfer *transfer)
 {
+	/* What was said last may be about others, or about a relay that is not even there. */
+	if (transfer->is_put_off)
+		dsn_soften(transfer->why.status);
 	tell_qmgr(transfer);
 	fail_all(transfer, NULL, STATE_REPORTED, false);
 }

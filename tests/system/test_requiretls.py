@@ -127,6 +127,18 @@ def test_next_host(mta, dns, make_sink, certs):
     assert record["status"] == "deferred", record
 
 
+def test_relay_stays_in_service(mta, make_sink, certs):
+    """That a relay is nothing for one message says nothing of it for the others."""
+    sink = make_sink(A, tls=certs["mx"].context(), extensions=KNOWING)
+    with mta.settings(smtp_relay_minimal_backoff_time="60s",
+                      transport_maps="inline:{ { list.test = smtp:[mx.two.test], [mx.one.test] } }"):
+        record = mta.wait_delivery(submit(mta, "x@list.test"))
+        assert record["status"] == "sent" and record["relay"].startswith("mx.one.test["), record
+        record = mta.wait_delivery(submit(mta, "x@list.test", ""))
+        assert record["status"] == "sent" and record["relay"].startswith("mx.two.test["), record
+    assert len(sink.wait(2)) == 2 and not mta.grep_log("out of service")
+
+
 @pytest.mark.parametrize("policy,words,tls,outcome", [
     ("opportunistic+starttls", EXTENSIONS, True, "sent"),
     ("opportunistic+starttls", EXTENSIONS, False, "bounced"),
