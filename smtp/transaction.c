@@ -231,6 +231,12 @@ static int step_timeout(const struct transaction *tx, size_t step)
 	return step == data_step(tx) ? conf->smtp_data_init_timeout : conf->smtp_rcpt_timeout;
 }
 
+/* Whether the reply can be one to that command; else replies may be out of step, and none counts later. */
+static bool is_in_step(const struct transaction *tx, size_t step)
+{
+	return tx->session->reply.code / 100 != (step == data_step(tx) ? 2 : 3);
+}
+
 /* One reply. False: there will be no more, and what that means has been said. */
 static bool hear_step(struct transaction *tx)
 {
@@ -247,6 +253,7 @@ static bool hear_step(struct transaction *tx)
 	}
 	tx->heard++;
 	tx->in_flight -= tx->sizes[step];
+	tx->session->is_closing |= !is_in_step(tx, step);
 	if (step == data_step(tx))
 		heard_data(tx);
 	else if (step >= STEP_FIRST_RCPT && !tx->is_refused)

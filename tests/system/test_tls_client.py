@@ -191,6 +191,16 @@ def test_connection_reuse(mta, make_sink, certs):
     mta.wait_log(r"TLS connection reused to mx\.nokeep\.test")
 
 
+def test_out_of_step(mta, make_sink, certs):
+    """Behind a reply that cannot belong to its command a connection is not kept: the next replies might be taken
+    for those to other recipients."""
+    sink = make_sink(A, tls=certs["mx"].context())
+    sink.rule("DATA", "250 2.1.5 late", times=1)
+    deferred(deliver(mta, "keep.test"), "4.5.0")
+    assert deliver(mta, "keep.test")["status"] == "sent"
+    assert len(sink.sessions) == 2
+
+
 def test_clear_text_is_not_kept(mta, make_sink, certs):
     """A connection in clear text behind a handshake that failed is for mail that has waited for it: the
     next message tries TLS anew."""
