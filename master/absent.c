@@ -6,7 +6,6 @@
 
 #include "master/absent.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/words.h"
@@ -27,9 +26,16 @@ static const struct {
 	{ "cleanup", "non_smtpd_milters" },
 };
 
-static const char *const proxies[] = {
-	"smtpd_authorized_xclient_hosts",
-	"smtpd_authorized_xforward_hosts",
+#define NO_PROXIES "XCLIENT and XFORWARD are not in this version: these clients count as themselves"
+
+/* Of smtpd; it takes no mail instead, or nobody is let in by it. */
+static const struct {
+	const char *parameter, *text;
+} proxies[] = {
+	{ "smtpd_proxy_filter", "filters before the queue are not in this version, and mail that comes there "
+				"is answered with 451: use content_filter, or remove the setting" },
+	{ "smtpd_authorized_xclient_hosts", NO_PROXIES },
+	{ "smtpd_authorized_xforward_hosts", NO_PROXIES },
 };
 
 const char *absent_program(const char *command)
@@ -99,20 +105,12 @@ static void check_milters(const struct config *config, const struct master_servi
 static void check_proxies(const struct config *config, const struct master_service *service,
 			  struct conf_report *report)
 {
-	const char *filter = config_value(config, service, "smtpd_proxy_filter");
-
-	if (span_trim(span_of(filter)).n > 0)
-		report_setting(config, service, "smtpd_proxy_filter", filter, CONF_IS_WARNING,
-			       "filters before the queue are not in this version, and mail that comes "
-			       "there is answered with 451: use content_filter, or remove the setting",
-			       report);
 	for (size_t i = 0; i < ARRAY_LEN(proxies); i++) {
-		const char *value = config_value(config, service, proxies[i]);
+		const char *value = config_value(config, service, proxies[i].parameter);
 
 		if (span_trim(span_of(value)).n > 0)
-			report_setting(config, service, proxies[i], value, CONF_IS_WARNING,
-				       "XCLIENT and XFORWARD are not in this version: these clients count "
-				       "as themselves", report);
+			report_setting(config, service, proxies[i].parameter, value, CONF_IS_WARNING,
+				       proxies[i].text, report);
 	}
 }
 

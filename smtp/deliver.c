@@ -163,20 +163,6 @@ static void excuse(struct transfer *transfer, const struct target *target)
 	(void)snprintf(why->status, sizeof(why->status), "4.3.5");
 }
 
-/* hosts_find() that says nothing of some that are not there when others are. */
-static bool find_hosts(struct transfer *transfer, const struct target *target, struct hosts *ret)
-{
-	struct why before = transfer->why;
-	bool is_found;
-
-	why_init(&transfer->why);
-	is_found = hosts_find(transfer, target, ret);
-	why_done(is_found ? &transfer->why : &before);
-	if (is_found)
-		transfer->why = before;
-	return is_found;
-}
-
 /* Without the host that a kept session led to. */
 static void drop_tried(struct hosts *hosts)
 {
@@ -205,7 +191,7 @@ static void try_hosts(struct transfer *transfer, const struct target *target, bo
 	struct hosts hosts;
 	size_t addresses = was_tried, sessions = was_tried;
 
-	if (!find_hosts(transfer, target, &hosts)) {
+	if (!hosts_find(transfer, target, &hosts)) {
 		excuse(transfer, target);
 		return;
 	}

@@ -381,7 +381,7 @@ static bool to_dns_name(struct transfer *transfer, struct span name, struct span
 	return is_good;
 }
 
-bool hosts_find(struct transfer *transfer, const struct target *target, struct hosts *ret)
+static bool find(struct transfer *transfer, const struct target *target, struct hosts *ret)
 {
 	struct span name;
 	struct ip_addr addr;
@@ -412,4 +412,17 @@ bool hosts_find(struct transfer *transfer, const struct target *target, struct h
 	drop_from_self(transfer, log_clean(target->text), ret);
 	balance(ret);
 	return ret->count > 0;
+}
+
+bool hosts_find(struct transfer *transfer, const struct target *target, struct hosts *ret)
+{
+	struct why before = transfer->why;
+	bool is_found;
+
+	why_init(&transfer->why);
+	is_found = find(transfer, target, ret);
+	why_done(is_found ? &transfer->why : &before);
+	if (is_found)
+		transfer->why = before;
+	return is_found;
 }

@@ -189,7 +189,10 @@ void hosts_prepare(void);
 /* Whether MX and SRV records may be asked for. */
 bool hosts_have_dns(void);
 
-/* The addresses to try, best first. False: none, transfer->why says why. */
+/*
+ * The addresses to try, best first. False: none, transfer->why says why; else that stays as it was, also when
+ * some hosts are not there.
+ */
 bool hosts_find(struct transfer *transfer, const struct target *target, struct hosts *ret);
 
 /* ---- srv.c ---- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Options of TCP sockets; see tcp.h. Runs in master, smtp and lmtp, and who else begins TLS. */
+/* Options of TCP sockets; see tcp.h. Runs in master, smtpd, and who connects to servers. */
 
 #include "net/tcp.h"
 

@@ -11,10 +11,10 @@ void tcp_set_window(int fd, int bytes);
 void tcp_send_at_once(int fd);
 
 /*
- * What comes in next is acknowledged at once (TCP_QUICKACK), until something is written. For a client that
- * expects several segments of a server that may wait for the acknowledgement of the first before it sends
- * the next one (Nagle's algorithm): a kernel that hopes for data to go with it is silent for 40 ms. On
- * a UNIX socket it does nothing.
+ * What comes in next is acknowledged at once (TCP_QUICKACK), until something is written. For who
+ * expects several segments of a peer that may wait for the acknowledgement of the first before it sends the
+ * next one (Nagle's algorithm): a kernel that hopes for data to go with it is silent for 40 ms. On a UNIX
+ * socket it does nothing.
  */
 void tcp_acknowledge_at_once(int fd);
 

@@ -131,6 +131,7 @@ def test_origin_in_file(make_mta):
     instance.wait_maildir("alice")
     instance.wait_maildir("carol")
 
+
 @pytest.mark.parametrize("text", [None, "", "\nexample.test\n"], ids=["no-file", "empty", "empty-line"])
 def test_origin_file_without_a_name(make_mta, text):
     """Without a name in the file nothing starts: mail for "alice" would bounce."""
