@@ -192,7 +192,7 @@ def table(title, first, rows, keys):
     return "\n".join(out)
 
 
-def plot(path, clients, in_memory, queued):
+def plot(path, clients, memory, queued):
     import matplotlib
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "postern"
@@ -203,7 +203,7 @@ def plot(path, clients, in_memory, queued):
         x = sorted(rows)
         axis.plot(x, [rows[n]["cpu_s/1000"] for n in x], "o-", color="tab:blue")
         if rows is clients:
-            axis.plot(x, [in_memory[n]["cpu_s/1000"] for n in x], "o:", color="tab:blue",
+            axis.plot(x, [memory[n]["cpu_s/1000"] for n in x], "o:", color="tab:blue",
                       label="queue in memory")
             axis.legend(loc="lower right", frameon=False)
         axis.set_ylabel("CPU ms a message", color="tab:blue")
