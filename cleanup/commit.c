@@ -13,38 +13,32 @@
 #include "base/utf8.h"
 #include "cleanup/cleanup.h"
 #include "conf/conf.h"
+#include "queue/dirs.h"
 
-static int incoming = -1, hold = -1;
-
-static int open_directory(const char *name)
-{
-	int fd = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		fatal("open %s: %s", name, strerror(errno));
-	return fd;
-}
+static struct queue_dirs dirs;
 
 void commit_prepare(void)
 {
-	incoming = open_directory("incoming");
-	hold = open_directory("hold");
+	if (!queue_dirs_open(&dirs, "."))
+		fatal("open the queue directories: %s", strerror(errno));
 }
 
 void commit_open(struct message *message)
 {
-	if (!queue_write_open(&message->writer, incoming, message->id))
+	int dir_fd = queue_dir_fd(&dirs, QUEUE_INCOMING, message->id);
+
+	if (!queue_write_open(&message->writer, dir_fd, message->id))
 		message_defer(message, "create queue file", errno);
 }
 
 /* Mail that is to be held never shows in incoming as a complete file. */
 static bool move_to_hold(struct message *message)
 {
-	if (renameat(incoming, message->id, hold, message->id) < 0) {
+	if (!queue_move(&dirs, message->id, QUEUE_INCOMING, QUEUE_HOLD)) {
 		message_defer(message, "rename to hold", errno);
 		return false;
 	}
-	message->writer.dir_fd = hold;
+	message->writer.dir_fd = queue_dir_fd(&dirs, QUEUE_HOLD, message->id);
 	return true;
 }
 

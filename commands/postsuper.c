@@ -179,7 +179,7 @@ static void remove_logs(const char *id)
 
 static bool act_delete(const char *id, enum queue_dir dir)
 {
-	if (unlinkat(state.dirs.fds[dir], id, 0) < 0)
+	if (unlinkat(queue_dir_fd(&state.dirs, dir, id), id, 0) < 0)
 		return false;
 	remove_logs(id);
 	return true;
@@ -190,13 +190,9 @@ static bool act_hold(const char *id, enum queue_dir dir)
 	return queue_move(&state.dirs, id, dir, QUEUE_HOLD);
 }
 
-/* Its next try is at once. */
 static bool act_release(const char *id, enum queue_dir dir)
 {
-	static const struct timespec now[2] = { { .tv_nsec = UTIME_OMIT },
-						{ .tv_nsec = UTIME_NOW } };
-
-	(void)utimensat(state.dirs.fds[dir], id, now, AT_SYMLINK_NOFOLLOW);
+	queue_try_now(&state.dirs, dir, id);
 	return queue_move(&state.dirs, id, dir, QUEUE_DEFERRED);
 }
 
@@ -263,7 +259,7 @@ static bool do_in(struct action *action, const char *id, enum queue_dir dir)
 	struct stat st;
 	bool is_done = false, is_free;
 
-	if (fstatat(state.dirs.fds[dir], id, &st, AT_SYMLINK_NOFOLLOW) < 0 || !is_chosen(id, dir))
+	if (!queue_stat(&state.dirs, dir, id, &st) || !is_chosen(id, dir))
 		return false;
 	is_free = let_go(id);
 	if (is_free && !ipc_is_open(&state.qmgr) && is_locked(id, dir))
@@ -388,6 +384,9 @@ static void do_all(struct action *action)
 		}
 		if (ids.length > 0)
 			do_batch(action, buf_span(&ids), (enum queue_dir)dir);
+		if (walk.error != 0)
+			log_warn("read directory %s: %s", queue_dir_name((enum queue_dir)dir),
+				 strerror(walk.error));
 		queue_walk_end(&walk);
 		buf_done(&ids);
 	}
@@ -461,6 +460,11 @@ static void purge(void)
 	queue_walk_end(&walk);
 }
 
+static void on_sorted(const char *id)
+{
+	log_info("%s: moved within incoming to where it is looked for", id);
+}
+
 /* -s: nothing may be in active, for qmgr keeps that list in memory. */
 static void fix_structure(void)
 {
@@ -473,6 +477,8 @@ static void fix_structure(void)
 		if (queue_move(&state.dirs, id, QUEUE_ACTIVE, QUEUE_INCOMING))
 			log_info("%s: moved from active to incoming", id);
 	queue_walk_end(&walk);
+	if (!queue_dirs_sort(&state.dirs, on_sorted))
+		log_warn("incoming: %s", strerror(errno));
 }
 
 /* ---- command line ---- */

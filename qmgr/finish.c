@@ -150,7 +150,7 @@ static void step_remove(struct message *message)
 {
 	if (message->has_log[QUEUE_DEFER])
 		(void)queue_remove(&queue_dirs, QUEUE_DEFER, message->id);
-	if (unlinkat(queue_dirs.fds[message->dir], message->id, 0) < 0) {
+	if (unlinkat(queue_dir_fd(&queue_dirs, message->dir, message->id), message->id, 0) < 0) {
 		/* Marks keep it from being delivered again. */
 		log_warn("%s: remove from %s: %s", message->id, queue_dir_name(message->dir),
 			 strerror(errno));

@@ -43,7 +43,7 @@ static void remove_leftover(const char *id, enum queue_dir dir)
 {
 	struct stat st;
 
-	if (fstatat(queue_dirs.fds[dir], id, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	if (!queue_stat(&queue_dirs, dir, id, &st) ||
 	    clock_wall_now().us / 1000000 - st.st_mtim.tv_sec < LEFTOVER_AGE_S)
 		return;
 	log_warn("%s: removed: unfinished file of a process that has gone", id);

@@ -49,7 +49,7 @@ static bool is_due(const struct scan *scan, const char *id)
 
 	if (scan->dir == QUEUE_INCOMING || scan->is_all)
 		return true;
-	return fstatat(queue_dirs.fds[scan->dir], id, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	return queue_stat(&queue_dirs, scan->dir, id, &st) &&
 	       (st.st_mtim.tv_sec <= now_s || st.st_mtim.tv_sec > now_s + never_s);
 }
 
@@ -95,7 +95,9 @@ static bool go_on(struct scan *scan)
 		return false;
 	for (int i = 0; i < FILES_A_TURN; i++) {
 		if (!queue_walk_next(&scan->walk, scan->id)) {
-			queue_walk_end(&scan->walk);
+			if (scan->walk.error != 0)
+				log_warn("read directory %s: %s", queue_dir_name(scan->dir),
+					 strerror(scan->walk.error));
 			return scan->is_wanted;
 		}
 		if (is_due(scan, scan->id) && !take(scan))
@@ -144,8 +146,15 @@ void scan_incoming_later(void)
 		event_at(&later_timer, clock_in_ms(LATER_MS), on_later);
 }
 
+static void on_sorted(const char *id)
+{
+	log_warn("%s: was not where it is looked for in incoming: moved", id);
+}
+
 void scan_start(void)
 {
+	if (!queue_dirs_sort(&queue_dirs, on_sorted))
+		log_warn("directory incoming: %s", strerror(errno));
 	scan_incoming();
 	scan_deferred(false);
 }
@@ -168,16 +177,12 @@ void scan_hint(const char *id)
 
 bool scan_one(const char *id)
 {
-	static const struct timespec now[2] = { { .tv_nsec = UTIME_OMIT },
-						{ .tv_nsec = UTIME_NOW } };
-
 	switch (message_activate(id, QUEUE_DEFERRED, false)) {
 	case ACTIVATE_OK:
 	case ACTIVATE_BUSY:
 		return true;
 	case ACTIVATE_FULL:
-		/* The next time deferred is gone through. */
-		(void)utimensat(queue_dirs.fds[QUEUE_DEFERRED], id, now, AT_SYMLINK_NOFOLLOW);
+		queue_try_now(&queue_dirs, QUEUE_DEFERRED, id);
 		return true;
 	case ACTIVATE_GONE:
 		break;

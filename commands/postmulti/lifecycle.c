@@ -361,17 +361,20 @@ static int deport(const struct instances *all, const struct lifecycle *what)
 static const char *const queues[] = { "active", "corrupt", "deferred", "hold", "incoming",
 				      "maildrop" };
 
-static bool is_empty(const char *path)
+/* Whether there is no file, in it or a level below. */
+static bool is_empty(int parent, const char *name, int levels)
 {
-	DIR *directory = opendir(path);
-	const struct dirent *entry = NULL;
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
+	const struct dirent *entry;
+	bool has_file = fd < 0 && errno == ENOTDIR;
 
-	if (directory == NULL)
-		return true;
-	while ((entry = readdir(directory)) != NULL && entry->d_name[0] == '.')
-		;
-	(void)closedir(directory);
-	return entry == NULL;
+	while (!has_file && directory != NULL && (entry = readdir(directory)) != NULL)
+		if (entry->d_name[0] != '.')
+			has_file = levels == 0 || !is_empty(fd, entry->d_name, levels - 1);
+	if (directory != NULL)
+		(void)closedir(directory);
+	return !has_file;
 }
 
 static void must_be_empty(const struct instance *instance)
@@ -379,7 +382,7 @@ static void must_be_empty(const struct instance *instance)
 	for (size_t i = 0; i < ARRAY_LEN(queues); i++) {
 		char *path = mem_printf("%s/%s", instance->queue_directory, queues[i]);
 
-		if (!is_empty(path))
+		if (!is_empty(AT_FDCWD, path, 1))
 			fatal("%s has mail in it", path);
 		free(path);
 	}
@@ -392,6 +395,21 @@ static void remove_directory(const char *parent, const char *name)
 
 	if (rmdir(path) < 0 && errno != ENOENT)
 		log_warn("%s: %s: please look at it and remove it by hand", path, strerror(errno));
+	free(path);
+}
+
+/* Those below it that are empty, as the parts of incoming. */
+static void remove_directories_below(const char *parent, const char *name)
+{
+	char *path = mem_printf("%s/%s", parent, name);
+	DIR *directory = opendir(path);
+	const struct dirent *entry;
+
+	while (directory != NULL && (entry = readdir(directory)) != NULL)
+		if (entry->d_name[0] != '.')
+			remove_directory(path, entry->d_name);
+	if (directory != NULL)
+		(void)closedir(directory);
 	free(path);
 }
 
@@ -459,8 +477,10 @@ static void remove_queue(const char *queue)
 		remove_directory(queue, passing[i]);
 	}
 	remove_jails(queue);
-	for (size_t i = 0; i < ARRAY_LEN(queues); i++)
+	for (size_t i = 0; i < ARRAY_LEN(queues); i++) {
+		remove_directories_below(queue, queues[i]);
 		remove_directory(queue, queues[i]);
+	}
 	for (size_t i = 0; i < ARRAY_LEN(others); i++)
 		remove_directory(queue, others[i]);
 	remove_directory(queue, "");

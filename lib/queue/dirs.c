@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crc32c.h"
 #include "base/mem.h"
 
 static const char *const names[QUEUE_DIR_COUNT] = {
@@ -66,15 +67,24 @@ static const struct dir_row {
 	{ "jail", OWNER_ROOT, false, 0755 },
 };
 
+enum { PART_NAME_MAX = 16 };
+
+/* "incoming/a", or "a" when `above` is "". */
+static void name_part(char name[PART_NAME_MAX], const char *above, int part)
+{
+	(void)snprintf(name, PART_NAME_MAX, "%s%x", above, (unsigned)part);
+}
+
 /* Makes one directory and sets what is not yet as it should be; -1 with errno. */
 static int make_row(int root, const struct dir_row *row, uid_t queue_uid, gid_t setgid_gid)
 {
 	uid_t uid = row->owner == OWNER_QUEUE ? queue_uid : 0;
 	gid_t gid = row->has_setgid_group ? setgid_gid : (gid_t)-1;
 	struct stat st;
+	bool is_new = mkdirat(root, row->name, 0700) == 0;
 	int fd, result = 0;
 
-	if (mkdirat(root, row->name, 0700) < 0 && errno != EEXIST)
+	if (!is_new && errno != EEXIST)
 		return -1;
 	fd = openat(root, row->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
@@ -87,6 +97,9 @@ static int make_row(int root, const struct dir_row *row, uid_t queue_uid, gid_t 
 	/* After fchown, which clears the set-gid bit. */
 	if (result == 0 && ((st.st_mode & 07777) != row->mode || geteuid() == 0))
 		result = fchmod(fd, row->mode);
+	/* What is flushed in it later needs the directory itself. */
+	if (result == 0 && is_new)
+		result = fsync(root);
 
 	int saved = errno;
 
@@ -95,59 +108,110 @@ static int make_row(int root, const struct dir_row *row, uid_t queue_uid, gid_t 
 	return result;
 }
 
+/* The parts of incoming. */
+static int make_parts(int root, uid_t queue_uid)
+{
+	for (int part = 0; part < QUEUE_INCOMING_PARTS; part++) {
+		char name[PART_NAME_MAX];
+		struct dir_row row = { name, OWNER_QUEUE, false, 0700 };
+
+		name_part(name, "incoming/", part);
+		if (make_row(root, &row, queue_uid, (gid_t)-1) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 bool queue_dirs_make(const char *queue_directory, uid_t queue_uid, gid_t setgid_gid,
 		     struct buf *error)
 {
 	int root = open(queue_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const char *failed = NULL;
 
 	if (root < 0) {
 		(void)buf_printf(error, "open directory %s: %s", queue_directory, strerror(errno));
 		return false;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		if (make_row(root, &rows[i], queue_uid, setgid_gid) < 0) {
-			(void)buf_printf(error, "directory %s/%s: %s", queue_directory,
-					 rows[i].name, strerror(errno));
-			(void)close(root);
-			return false;
-		}
+	for (size_t i = 0; failed == NULL && i < ARRAY_LEN(rows); i++)
+		if (make_row(root, &rows[i], queue_uid, setgid_gid) < 0)
+			failed = rows[i].name;
+	if (failed == NULL && make_parts(root, queue_uid) < 0)
+		failed = "incoming";
+	if (failed != NULL)
+		(void)buf_printf(error, "directory %s/%s: %s", queue_directory, failed,
+				 strerror(errno));
 	(void)close(root);
-	return true;
+	return failed == NULL;
 }
 
 /* ---- opening ---- */
 
+static bool open_all(struct queue_dirs *dirs, int root)
+{
+	enum { FLAGS = O_RDONLY | O_DIRECTORY | O_CLOEXEC };
+
+	for (int i = 0; i < QUEUE_DIR_COUNT; i++)
+		if ((dirs->fds[i] = openat(root, names[i], FLAGS)) < 0)
+			return false;
+	for (int part = 0; part < QUEUE_INCOMING_PARTS; part++) {
+		char name[PART_NAME_MAX];
+
+		name_part(name, "", part);
+		dirs->incoming[part] = openat(dirs->fds[QUEUE_INCOMING], name, FLAGS);
+		if (dirs->incoming[part] < 0)
+			return false;
+	}
+	return true;
+}
+
 bool queue_dirs_open(struct queue_dirs *dirs, const char *queue_directory)
 {
 	int root = open(queue_directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool is_open;
 
 	for (int i = 0; i < QUEUE_DIR_COUNT; i++)
 		dirs->fds[i] = -1;
+	for (int part = 0; part < QUEUE_INCOMING_PARTS; part++)
+		dirs->incoming[part] = -1;
 	if (root < 0)
 		return false;
-	for (int i = 0; i < QUEUE_DIR_COUNT; i++) {
-		dirs->fds[i] = openat(root, names[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (dirs->fds[i] < 0) {
-			int saved = errno;
+	is_open = open_all(dirs, root);
 
-			queue_dirs_close(dirs);
-			(void)close(root);
-			errno = saved;
-			return false;
-		}
-	}
+	int saved = errno;
+
+	if (!is_open)
+		queue_dirs_close(dirs);
 	(void)close(root);
-	return true;
+	errno = saved;
+	return is_open;
+}
+
+static void close_all(int *fds, int count)
+{
+	for (int i = 0; i < count; i++) {
+		if (fds[i] >= 0)
+			(void)close(fds[i]);
+		fds[i] = -1;
+	}
 }
 
 void queue_dirs_close(struct queue_dirs *dirs)
 {
-	for (int i = 0; i < QUEUE_DIR_COUNT; i++) {
-		if (dirs->fds[i] >= 0)
-			(void)close(dirs->fds[i]);
-		dirs->fds[i] = -1;
-	}
+	close_all(dirs->fds, QUEUE_DIR_COUNT);
+	close_all(dirs->incoming, QUEUE_INCOMING_PARTS);
 }
+
+static int part_of(const char *id)
+{
+	return (int)(crc32c(0, id, strlen(id)) % QUEUE_INCOMING_PARTS);
+}
+
+int queue_dir_fd(const struct queue_dirs *dirs, enum queue_dir dir, const char *id)
+{
+	return dir == QUEUE_INCOMING ? dirs->incoming[part_of(id)] : dirs->fds[dir];
+}
+
+/* ---- files ---- */
 
 /* The first read of a new file would write its inode, for a time of access that nobody asks for. Only
  * the owner (and root) may leave it. */
@@ -160,7 +224,7 @@ static int open_quietly(int dir_fd, const char *id, int flags)
 
 int queue_open_in(const struct queue_dirs *dirs, enum queue_dir dir, const char *id, int flags)
 {
-	int fd = open_quietly(dirs->fds[dir], id, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = open_quietly(queue_dir_fd(dirs, dir, id), id, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stat st;
 
 	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))) {
@@ -193,36 +257,51 @@ int queue_open_message(const struct queue_dirs *dirs, const char *id, int flags,
 bool queue_move(const struct queue_dirs *dirs, const char *id, enum queue_dir from,
 		enum queue_dir to)
 {
-	return renameat2(dirs->fds[from], id, dirs->fds[to], id, RENAME_NOREPLACE) == 0;
+	return renameat2(queue_dir_fd(dirs, from, id), id, queue_dir_fd(dirs, to, id), id,
+			 RENAME_NOREPLACE) == 0;
 }
 
 bool queue_remove(const struct queue_dirs *dirs, enum queue_dir dir, const char *id)
 {
-	return unlinkat(dirs->fds[dir], id, 0) == 0 || errno == ENOENT;
+	return unlinkat(queue_dir_fd(dirs, dir, id), id, 0) == 0 || errno == ENOENT;
+}
+
+bool queue_stat(const struct queue_dirs *dirs, enum queue_dir dir, const char *id, struct stat *ret)
+{
+	return fstatat(queue_dir_fd(dirs, dir, id), id, ret, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+void queue_try_now(const struct queue_dirs *dirs, enum queue_dir dir, const char *id)
+{
+	static const struct timespec now[2] = { { .tv_nsec = UTIME_OMIT },
+						{ .tv_nsec = UTIME_NOW } };
+
+	(void)utimensat(queue_dir_fd(dirs, dir, id), id, now, AT_SYMLINK_NOFOLLOW);
 }
 
 /* ---- walking ---- */
 
-bool queue_walk_start(struct queue_walk *walk, const struct queue_dirs *dirs, enum queue_dir dir)
+/* The directory with an offset of its own; NULL with errno. */
+static DIR *open_stream(int dir_fd)
 {
-	int fd = openat(dirs->fds[dir], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
 
-	queue_walk_end(walk);
-	if (fd < 0)
-		return false;
-	walk->stream = fdopendir(fd);
-	if (walk->stream == NULL) {
+	if (stream == NULL && fd >= 0) {
+		int saved = errno;
+
 		(void)close(fd);
-		return false;
+		errno = saved;
 	}
-	return true;
+	return stream;
 }
 
-bool queue_walk_next(struct queue_walk *walk, char ret_id[QUEUE_ID_MAX])
+/* The next name that is a queue id; false at the end, with errno 0 unless it could not be read. */
+static bool next_id(DIR *stream, char ret_id[QUEUE_ID_MAX])
 {
 	struct dirent *entry;
 
-	while (walk->stream != NULL && (entry = readdir(walk->stream)) != NULL) {
+	while (errno = 0, (entry = readdir(stream)) != NULL) {
 		struct span name = span_of(entry->d_name);
 
 		if (name.n >= QUEUE_ID_MAX || !queue_id_is_valid(name))
@@ -233,9 +312,86 @@ bool queue_walk_next(struct queue_walk *walk, char ret_id[QUEUE_ID_MAX])
 	return false;
 }
 
+/* Goes to part `part` of the walk, or to the first behind it that can be opened. */
+static void open_part(struct queue_walk *walk, int part)
+{
+	int parts = walk->dir == QUEUE_INCOMING ? QUEUE_INCOMING_PARTS : 1;
+
+	for (; walk->stream == NULL && part < parts; part++) {
+		walk->part = part;
+		walk->stream = open_stream(walk->dir == QUEUE_INCOMING ? walk->dirs->incoming[part] :
+									 walk->dirs->fds[walk->dir]);
+		if (walk->stream == NULL)
+			walk->error = errno;
+	}
+}
+
+bool queue_walk_start(struct queue_walk *walk, const struct queue_dirs *dirs, enum queue_dir dir)
+{
+	queue_walk_end(walk);
+	*walk = (struct queue_walk){ .dirs = dirs, .dir = dir };
+	open_part(walk, 0);
+	errno = walk->error;
+	return walk->stream != NULL;
+}
+
+bool queue_walk_next(struct queue_walk *walk, char ret_id[QUEUE_ID_MAX])
+{
+	while (walk->stream != NULL) {
+		if (next_id(walk->stream, ret_id))
+			return true;
+		if (errno != 0)
+			walk->error = errno;
+		queue_walk_end(walk);
+		open_part(walk, walk->part + 1);
+	}
+	return false;
+}
+
 void queue_walk_end(struct queue_walk *walk)
 {
 	if (walk->stream != NULL)
 		(void)closedir(walk->stream);
 	walk->stream = NULL;
+}
+
+/* ---- putting right ---- */
+
+/* Moves what does not belong into `dir_fd`; 0, or errno. */
+static int sort_out(const struct queue_dirs *dirs, int dir_fd, void (*moved)(const char *id))
+{
+	DIR *stream = open_stream(dir_fd);
+	char id[QUEUE_ID_MAX];
+	int error = stream == NULL ? errno : 0;
+
+	while (stream != NULL && next_id(stream, id)) {
+		int own = queue_dir_fd(dirs, QUEUE_INCOMING, id);
+
+		if (own == dir_fd)
+			continue;
+		if (renameat2(dir_fd, id, own, id, RENAME_NOREPLACE) == 0)
+			moved(id);
+		else
+			error = errno;
+	}
+	if (stream != NULL) {
+		if (errno != 0)
+			error = errno;
+		(void)closedir(stream);
+	}
+	return error;
+}
+
+bool queue_dirs_sort(const struct queue_dirs *dirs, void (*moved)(const char *id))
+{
+	int error = sort_out(dirs, dirs->fds[QUEUE_INCOMING], moved);
+
+	for (int part = 0; part < QUEUE_INCOMING_PARTS; part++) {
+		int part_error = sort_out(dirs, dirs->incoming[part], moved);
+
+		if (error == 0)
+			error = part_error;
+	}
+	errno = error;
+	return error == 0;
 }

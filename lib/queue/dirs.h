@@ -6,9 +6,13 @@
  * The directories of the queue: making them, opening them, and what moves between them. A queue
  * file has the same name, its queue id, wherever it is; ARCHITECTURE.md says what each
  * directory means.
+ *
+ * Incoming has parts, directories of their own named 0 to f: all cleanup processes make files there
+ * at once, and a file system lets one process at a time change a directory. The id says which part.
  */
 
 #include <dirent.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
@@ -40,13 +44,27 @@ MUST_USE bool queue_dir_find(struct span name, enum queue_dir *ret_dir);
 MUST_USE bool queue_dirs_make(const char *queue_directory, uid_t queue_uid, gid_t setgid_gid,
 			      struct buf *error);
 
+enum { QUEUE_INCOMING_PARTS = 16 };
+
 struct queue_dirs {
 	int fds[QUEUE_DIR_COUNT];
+	int incoming[QUEUE_INCOMING_PARTS];
 };
 
 /* Opens them; `queue_directory` as it is seen by this process ("/" in the jail). False: errno. */
 MUST_USE bool queue_dirs_open(struct queue_dirs *dirs, const char *queue_directory);
 void queue_dirs_close(struct queue_dirs *dirs);
+
+/* The directory that holds `id` when it is in `dir`: for incoming a part of it. Borrowed. */
+int queue_dir_fd(const struct queue_dirs *dirs, enum queue_dir dir, const char *id);
+
+/*
+ * Moves what lies in incoming itself, or in a part that is not its own (put there by hand, or by a
+ * restored backup), to where it is looked for, and calls `moved` for each. For a process that
+ * nobody else does this beside: qmgr at its start, postsuper -s. False with errno when something
+ * could not be looked at or moved; the rest was.
+ */
+bool queue_dirs_sort(const struct queue_dirs *dirs, void (*moved)(const char *id));
 
 /*
  * Opens the message `id`, which must be valid, in the first of incoming, deferred, hold and
@@ -70,12 +88,23 @@ MUST_USE bool queue_move(const struct queue_dirs *dirs, const char *id, enum que
 /* Removes a message or a log. False with errno; ENOENT counts as removed. */
 bool queue_remove(const struct queue_dirs *dirs, enum queue_dir dir, const char *id);
 
+/* As fstatat(2), not through a symbolic link. */
+MUST_USE bool queue_stat(const struct queue_dirs *dirs, enum queue_dir dir, const char *id,
+			 struct stat *ret);
+
+/* A deferred message's next try is at once: when deferred is gone through next. */
+void queue_try_now(const struct queue_dirs *dirs, enum queue_dir dir, const char *id);
+
 /*
  * Walks a directory: every name that is a queue id, in no order, for as long as the caller
  * likes. What comes or goes meanwhile may be seen or not.
  */
 struct queue_walk {
 	DIR *stream; /* NULL: not walking */
+	const struct queue_dirs *dirs; /* borrowed */
+	enum queue_dir dir;
+	int part;  /* of incoming */
+	int error; /* errno of what could not be read, or 0: then there may be more than was seen */
 };
 MUST_USE bool queue_walk_start(struct queue_walk *walk, const struct queue_dirs *dirs,
 			       enum queue_dir dir);

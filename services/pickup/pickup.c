@@ -160,6 +160,7 @@ static void collect(void)
 			must_wait |= result != PICKUP_DONE;
 		}
 		queue_walk_end(&walk);
+		must_wait |= walk.error != 0;
 	} while (result != PICKUP_STOP && done > 0);
 	if (must_wait)
 		event_at(&state.pause, clock_in_ms(PAUSE_MS), on_pause_end);

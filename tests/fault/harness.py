@@ -316,7 +316,7 @@ def queue_files(instance: Instance) -> list[str]:
         f"{name}/{path.name}"
         for name in ("maildrop", "incoming", "active", "deferred", "hold", "corrupt",
                      "bounce", "defer", "trace")
-        for path in (instance.queue / name).glob("*")
+        for path in (instance.queue / name).rglob("*") if not path.is_dir()
     ]
 
 

@@ -9,24 +9,26 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "cleanup/cleanup.h"
 #include "conf/load.h"
+#include "queue/dirs.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct message message;
+static struct queue_dirs dirs;
 
 static void start(void)
 {
 	const char *place = getenv("TMPDIR");
 	char *path = mem_printf("%s/cleanup_fuzz.XXXXXX", place != NULL ? place : "/tmp");
+	struct buf error = BUF_INIT(1000);
 
-	if (mkdtemp(path) == NULL || chdir(path) < 0 || mkdir("incoming", 0700) < 0 ||
-	    mkdir("hold", 0700) < 0 ||
+	if (mkdtemp(path) == NULL || chdir(path) < 0 ||
+	    !queue_dirs_make(".", getuid(), getgid(), &error) || !queue_dirs_open(&dirs, ".") ||
 	    !conf_load_text(SPAN("myhostname = mail.example.test\nstrict_8bitmime = yes\n"
 				 "header_checks = inline:{x=y}\nheader_size_limit = 100\n"
 				 "message_strip_characters = \\1\\002\nmessage_size_limit = 3000\n"
@@ -35,6 +37,7 @@ static void start(void)
 				 "mime_header_checks = pcre:{{/^Content-X/ REPLACE X: y}}\n")))
 		abort();
 	free(path);
+	buf_done(&error);
 	content_prepare();
 	head_prepare();
 	rewrite_prepare();
@@ -69,6 +72,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	message_end_content(&message);
 	message_finish(&message);
 	message_reset(&message);
-	(void)unlink("incoming/0123456789ABCDEF");
+	(void)queue_remove(&dirs, QUEUE_INCOMING, message.id);
 	return 0;
 }

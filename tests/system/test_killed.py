@@ -108,11 +108,26 @@ def test_master_killed(slow):
     delivered_once(instance, host)
 
 
+def crc32c(data):
+    """The checksum of queue files."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def in_incoming(instance, qid):
+    """Where a file is looked for: the part of incoming that its name belongs to (lib/queue/dirs.h)."""
+    return instance.queue / "incoming" / f"{crc32c(qid.encode()) % 16:x}" / qid
+
+
 def test_leftovers(make_mta):
     """Unfinished files of writers that have gone are removed, those of living ones are not."""
     instance = make_mta(services=["pickup unix n - n 1 1 pickup"])
-    paths = [instance.queue / x for x in
-             ("incoming/0C5CA02C0C373003", "maildrop/tmp.1.1", "maildrop/tmp.2.2")]
+    paths = [in_incoming(instance, "0C5CA02C0C373003"), instance.queue / "maildrop/tmp.1.1",
+             instance.queue / "maildrop/tmp.2.2"]
     for path in paths:
         path.write_bytes(bytes(300))
         os.utime(path, (time.time() - 60,) * 2)
@@ -124,16 +139,6 @@ def test_leftovers(make_mta):
     poll(lambda: not paths[-1].exists())
 
 
-def crc32c(data):
-    """The checksum of queue files."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
-
-
 def set_arrival(path, seconds):
     """Changes what a queue file says of its arrival (lib/queue/header.h)."""
     with path.open("r+b") as file:
@@ -142,6 +147,33 @@ def set_arrival(path, seconds):
         struct.pack_into("<I", raw, 96, crc32c(raw[:96]))
         file.seek(0)
         file.write(raw)
+
+
+@pytest.mark.parametrize("tidy", ["start", "postsuper"])
+def test_moved_by_hand(make_mta, tidy):
+    """A message that somebody put into incoming itself, or into a part of it that is not its own, is found:
+    at the next start, and by postsuper -s."""
+    instance = make_mta(main={"defer_transports": "local"})
+    qids = [instance.inject("bob@example.test") for _ in range(2)]
+    for qid in qids:
+        instance.wait_queue(qid, "deferred")
+    del instance.main["defer_transports"]
+    instance.write_main()
+    instance.reload()
+    incoming = instance.queue / "incoming"
+    another = next(p for p in incoming.iterdir() if p != in_incoming(instance, qids[1]).parent)
+    if tidy == "start":
+        instance.stop()
+    for qid, directory in zip(qids, (incoming, another)):
+        (instance.queue / "deferred" / qid).rename(directory / qid)
+    if tidy == "start":
+        instance.start()
+    else:
+        assert set(instance.queue_ids()).isdisjoint(qids)
+        instance.postsuper("-s").ok()
+        instance.postqueue("-f").ok()
+    instance.wait_maildir("bob", 2)
+    instance.wait_empty_queue()
 
 
 @pytest.mark.parametrize("ahead", [0, 86400])
@@ -157,7 +189,7 @@ def test_failure_is_returned_after_kill(make_mta, make_sink, ahead):
         "inline:{bad.test=smtp:[198.51.100.3], slow.test=smtp:[198.51.100.2], hangs.test=smtp:[198.51.100.1]}"})
     hanging = host.rule("DOT", HANG)
     qid = instance.inject(["y@bad.test", "z@slow.test", "x@hangs.test"], sender="bob@example.test")
-    path = instance.queue / "incoming" / qid
+    path = in_incoming(instance, qid)
     before = path.read_bytes()
     # Both that are done are marked in the file.
     poll(lambda: sum(a != b for a, b in zip(before, path.read_bytes())) == 2)

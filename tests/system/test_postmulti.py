@@ -92,6 +92,11 @@ def test_life(multi):
     assert out.strip() == f"{places}/spool-in"
     assert "disable it" in multi("postmulti", "-e", "destroy", "-i", "postfix-first", code=1)
     multi("postmulti", "-e", "disable", "-i", "postfix-first")
+    part = places / "spool-in/incoming/a"
+    part.mkdir(parents=True, exist_ok=True)
+    (part / "0C5CA02C0C373003").touch()
+    assert "incoming has mail in it" in multi("postmulti", "-e", "destroy", "-i", "postfix-first", code=1)
+    (part / "0C5CA02C0C373003").unlink()
     multi("postmulti", "-e", "destroy", "-i", "postfix-first")
     multi("postmulti", "-e", "deport", "-i", "postfix-out")
     assert not list(places.glob("*-in"))

@@ -14,6 +14,11 @@
 #include "cleanup/cleanup.h"
 #include "conf/conf.h"
 #include "conf/load.h"
+#include "queue/dirs.h"
+
+#define ID "0123456789ABCDEF"
+
+static struct queue_dirs dirs;
 
 static const struct submitter smtpd = { "smtpd", ~0u, ~0u, false };
 static const struct submitter pickup = { "pickup", ~0u, ~0u, true };
@@ -52,7 +57,7 @@ static void submit(struct message *message, const struct test_case *test, size_t
 	struct span rest = span_of(test->rcpts), word, content = span_of(test->content);
 	struct buf rcpts = BUF_INIT(100000);
 
-	(void)snprintf(message->id, sizeof(message->id), "0123456789ABCDEF");
+	(void)snprintf(message->id, sizeof(message->id), ID);
 	message->submitter = test->is_from_pickup ? &pickup : &smtpd;
 	message_open(message, &envelope, 0);
 	while ((word = span_word(&rest, " ")).n > 0) {
@@ -93,7 +98,7 @@ static void check_file(const struct test_case *test)
 	struct span block, rest;
 	struct header received;
 
-	CHECK_INT(queue_read_open(&file, open("incoming/0123456789ABCDEF", O_RDWR | O_CLOEXEC)),
+	CHECK_INT(queue_read_open(&file, queue_open_in(&dirs, QUEUE_INCOMING, ID, O_RDWR)),
 		  QUEUE_GOOD);
 	CHECK(queue_read_head(file.fd, &file.header, &head));
 	queue_body_start(&reader, file.fd, &file.header);
@@ -112,7 +117,7 @@ static void check_file(const struct test_case *test)
 	buf_done(&head);
 	buf_done(&body);
 	queue_read_close(&file);
-	CHECK(unlink("incoming/0123456789ABCDEF") == 0);
+	CHECK(queue_remove(&dirs, QUEUE_INCOMING, ID));
 }
 
 static void run_case(const struct test_case *test)
@@ -120,6 +125,7 @@ static void run_case(const struct test_case *test)
 	static const size_t steps[] = { SIZE_MAX, 1, 2, 3, 7 };
 	struct buf text = BUF_INIT(100000);
 	struct message message;
+	struct stat st;
 
 	log_open("cleanup_test", open(getenv("VERBOSE") != NULL ? "/dev/stderr" : "/dev/null",
 				      O_WRONLY | O_CLOEXEC));
@@ -141,7 +147,7 @@ static void run_case(const struct test_case *test)
 		if (message.result == SUBMIT_OK && test->result == SUBMIT_OK)
 			check_file(test);
 		message_reset(&message);
-		CHECK(access("incoming/0123456789ABCDEF", F_OK) < 0);
+		CHECK(!queue_stat(&dirs, QUEUE_INCOMING, ID, &st));
 		if (test_failures_here > 0)
 			printf("# in pieces of %zu\n", steps[i]);
 	}
@@ -310,16 +316,16 @@ static void test_recipients(void)
 
 int main(void)
 {
-	char path[] = "/tmp/cleanup_test.XXXXXX";
+	char path[] = "/tmp/cleanup_test.XXXXXX", command[100];
+	struct buf error = BUF_INIT(1000);
 
-	if (mkdtemp(path) == NULL || chdir(path) < 0 || mkdir("incoming", 0700) < 0 ||
-	    mkdir("hold", 0700) < 0)
+	if (mkdtemp(path) == NULL || chdir(path) < 0 ||
+	    !queue_dirs_make(".", getuid(), getgid(), &error) || !queue_dirs_open(&dirs, "."))
 		return 1;
+	buf_done(&error);
 	TEST(content);
 	TEST(headers);
 	TEST(recipients);
-	(void)rmdir("incoming");
-	(void)rmdir("hold");
-	(void)rmdir(path);
-	return test_end();
+	(void)snprintf(command, sizeof(command), "rm -rf %s", path);
+	return system(command) != 0 || test_end();
 }

@@ -42,12 +42,17 @@ static void test_make(void)
 	buf_done(&error);
 }
 
-static void touch(enum queue_dir dir, const char *id)
+static void touch_at(int dir_fd, const char *id)
 {
-	int fd = openat(dirs.fds[dir], id, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	int fd = openat(dir_fd, id, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 
 	CHECK(fd >= 0);
 	(void)close(fd);
+}
+
+static void touch(enum queue_dir dir, const char *id)
+{
+	touch_at(queue_dir_fd(&dirs, dir, id), id);
 }
 
 static void test_moves(void)
@@ -76,6 +81,83 @@ static void test_moves(void)
 	queue_walk_end(&walk);
 	CHECK(queue_remove(&dirs, QUEUE_INCOMING, "AAAA1111"));
 	CHECK(queue_remove(&dirs, QUEUE_INCOMING, "AAAA1111"));
+}
+
+static void name_id(char id[QUEUE_ID_MAX], int number)
+{
+	(void)snprintf(id, QUEUE_ID_MAX, "0C5CB%011d", number);
+}
+
+static int count_walked(enum queue_dir dir)
+{
+	struct queue_walk walk = { 0 };
+	char id[QUEUE_ID_MAX];
+	int count = 0;
+
+	CHECK(queue_walk_start(&walk, &dirs, dir));
+	while (queue_walk_next(&walk, id))
+		count++;
+	CHECK_INT(walk.error, 0);
+	CHECK(walk.stream == NULL);
+	return count;
+}
+
+/* Files of incoming are spread over its parts, and a walk goes through all of them. */
+static void test_parts(void)
+{
+	enum { COUNT = 320 };
+	int in_part[QUEUE_INCOMING_PARTS] = { 0 };
+	char id[QUEUE_ID_MAX];
+
+	for (int i = 0; i < COUNT; i++) {
+		name_id(id, i);
+		touch(QUEUE_INCOMING, id);
+		for (int part = 0; part < QUEUE_INCOMING_PARTS; part++)
+			in_part[part] += dirs.incoming[part] == queue_dir_fd(&dirs, QUEUE_INCOMING, id);
+	}
+	for (int part = 0; part < QUEUE_INCOMING_PARTS; part++)
+		CHECK(in_part[part] >= 8 && in_part[part] <= 40);
+	CHECK_INT(count_walked(QUEUE_INCOMING), COUNT);
+	for (int i = 0; i < COUNT; i++) {
+		name_id(id, i);
+		CHECK(queue_remove(&dirs, QUEUE_INCOMING, id));
+	}
+	CHECK_INT(count_walked(QUEUE_INCOMING), 0);
+}
+
+static int moved_count;
+
+static void on_moved(const char *id)
+{
+	CHECK(queue_id_is_valid(span_of(id)));
+	moved_count++;
+}
+
+/* What lies in incoming itself or in a wrong part is moved, not over another file. */
+static void test_sort(void)
+{
+	struct stat st;
+	int wrong;
+
+	touch_at(dirs.fds[QUEUE_INCOMING], "EEEE5555");
+	wrong = dirs.incoming[0] == queue_dir_fd(&dirs, QUEUE_INCOMING, "FFFF6666") ?
+			dirs.incoming[1] : dirs.incoming[0];
+	touch_at(wrong, "FFFF6666");
+	touch(QUEUE_INCOMING, "GGGG7777");
+	CHECK(!queue_stat(&dirs, QUEUE_INCOMING, "EEEE5555", &st));
+	CHECK(queue_dirs_sort(&dirs, on_moved));
+	CHECK_INT(moved_count, 2);
+	CHECK(queue_stat(&dirs, QUEUE_INCOMING, "EEEE5555", &st));
+	CHECK(queue_stat(&dirs, QUEUE_INCOMING, "FFFF6666", &st));
+	CHECK_INT(count_walked(QUEUE_INCOMING), 3);
+	touch_at(dirs.fds[QUEUE_INCOMING], "EEEE5555");
+	CHECK(!queue_dirs_sort(&dirs, on_moved));
+	CHECK_INT(errno, EEXIST);
+	CHECK_INT(moved_count, 2);
+	CHECK(unlinkat(dirs.fds[QUEUE_INCOMING], "EEEE5555", 0) == 0);
+	CHECK(queue_remove(&dirs, QUEUE_INCOMING, "EEEE5555"));
+	CHECK(queue_remove(&dirs, QUEUE_INCOMING, "FFFF6666"));
+	CHECK(queue_remove(&dirs, QUEUE_INCOMING, "GGGG7777"));
 }
 
 static void append(const char *address, bool is_durable)
@@ -188,6 +270,8 @@ int main(void)
 
 	TEST(make);
 	TEST(moves);
+	TEST(parts);
+	TEST(sort);
 	TEST(outcomes);
 	TEST(heap);
 	TEST(siphash);
