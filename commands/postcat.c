@@ -337,7 +337,7 @@ int main(int argc, char **argv)
 	if (state.show == 0)
 		state.show = SHOW_ALL;
 	conf_load_command(directory);
-	command_log("postcat");
+	command_log();
 	if (is_queue && !queue_dirs_open(&dirs, conf->queue_directory))
 		fatal("open the queue directories in %s: %s", conf->queue_directory,
 		      strerror(errno));

@@ -78,7 +78,7 @@ int main(int argc, char **argv)
 	if (argc - optind != 3)
 		usage();
 	conf_load_command(directory);
-	command_log("postkick");
+	command_log();
 	if (kick_service(argv[optind], argv[optind + 1], span_of(argv[optind + 2])))
 		return 0;
 	log_warn("Cannot contact class %s service %s - perhaps the mail system is down (%s)",

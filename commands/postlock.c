@@ -170,7 +170,7 @@ int main(int argc, char **argv)
 	if (argc - optind < 2)
 		usage();
 	conf_load_command(directory);
-	command_log("postlock");
+	command_log();
 	lock(argv[optind],
 	     parse_styles(styles != NULL ? styles : conf->mailbox_delivery_lock));
 	status = run(argv + optind + 1);

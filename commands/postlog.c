@@ -7,44 +7,35 @@
  *     postlog [-iv] [-c config_dir] [-p priority] [-t tag] [text...]
  */
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
-
-enum { SEND_TRIES = 20, SEND_PAUSE_US = 10000 };
+#include "proc/log_client.h"
 
 static const struct priority {
 	const char *name;
-	char letter; /* of base/log.h */
 	enum log_severity severity;
-	int syslog;
 } priorities[] = {
-	{ "info", 'i', LOG_SEV_INFO, LOG_INFO },
-	{ "warn", 'w', LOG_SEV_WARNING, LOG_WARNING },
-	{ "warning", 'w', LOG_SEV_WARNING, LOG_WARNING },
-	{ "error", 'e', LOG_SEV_ERROR, LOG_ERR },
-	{ "fatal", 'f', LOG_SEV_FATAL, LOG_CRIT },
-	{ "panic", 'p', LOG_SEV_PANIC, LOG_CRIT },
+	{ "info", LOG_SEV_INFO },
+	{ "warn", LOG_SEV_WARNING },
+	{ "warning", LOG_SEV_WARNING },
+	{ "error", LOG_SEV_ERROR },
+	{ "fatal", LOG_SEV_FATAL },
+	{ "panic", LOG_SEV_PANIC },
 };
 
 static struct {
 	const struct priority *priority;
 	char tag[64];
-	int socket; /* -1: syslog */
 	bool has_terminal;
-} state = { .priority = priorities, .socket = -1 };
+} state = { .priority = priorities };
 
 static void clean_process(void)
 {
@@ -95,49 +86,14 @@ static void choose_tag(const char *tag)
 	free(own);
 }
 
-static void open_service(void)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int length = snprintf(address.sun_path, sizeof(address.sun_path), "%s/public/%s",
-			      conf->queue_directory, conf->postlog_service_name);
-
-	state.socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (state.socket >= 0 &&
-	    (length >= (int)sizeof(address.sun_path) ||
-	     connect(state.socket, (struct sockaddr *)&address, sizeof(address)) < 0)) {
-		(void)close(state.socket);
-		state.socket = -1;
-	}
-}
-
-/* A full socket is waited for a little: a line may be lost, a script may not hang. */
-static bool send_record(struct span record)
-{
-	for (int i = 0; i < SEND_TRIES; i++) {
-		if (send(state.socket, record.p, record.n, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
-			return true;
-		if (errno != EAGAIN && errno != EWOULDBLOCK && errno != ENOBUFS)
-			return false;
-		(void)usleep(SEND_PAUSE_US);
-	}
-	return false;
-}
-
 static void write_line(struct span line)
 {
-	const struct priority *priority = state.priority;
 	const char *text = log_clean(span_trim_right(line));
-	struct buf record = BUF_INIT(LOG_LINE_MAX);
 
-	(void)buf_printf(&record, "%lld %c %s[%ld]: %s\n", (long long)clock_wall_now().us,
-			 priority->letter, state.tag, (long)getpid(), text);
-	if (state.socket < 0 || !send_record(buf_span(&record)))
-		syslog(LOG_MAIL | priority->syslog, "%s%s", log_severity_prefix(priority->severity),
-		       text);
+	log_client_write(state.priority->severity, state.tag, text);
 	if (state.has_terminal)
 		(void)fprintf(stderr, "%s: %s%s\n", state.tag,
-			      log_severity_prefix(priority->severity), text);
-	buf_done(&record);
+			      log_severity_prefix(state.priority->severity), text);
 }
 
 static void write_arguments(int argc, char **argv)
@@ -184,8 +140,6 @@ int main(int argc, char **argv)
 	conf_load_command(directory);
 	choose_tag(tag);
 	state.has_terminal = isatty(STDERR_FILENO) != 0;
-	openlog(state.tag, LOG_PID, LOG_MAIL);
-	open_service();
 	if (optind < argc)
 		write_arguments(argc - optind, argv + optind);
 	else

@@ -402,7 +402,7 @@ int main(int argc, char **argv)
 	if (mode == '\0' || optind < argc)
 		usage();
 	conf_load_command(directory);
-	command_log("postqueue");
+	command_log();
 	switch (mode) {
 	case 'f':
 		flush_queue();

@@ -550,7 +550,7 @@ int main(int argc, char **argv)
 			usage();
 	}
 	conf_load_command(directory);
-	command_log("postsuper");
+	command_log();
 	if (getuid() != 0)
 		fatal("use of this command is reserved for the superuser");
 	for (int i = optind; i < argc; i++)

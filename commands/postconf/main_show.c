@@ -51,7 +51,10 @@ char *display_value(const struct postconf *pc, const struct master_service *serv
 static void show_one(struct postconf *pc, const char *name)
 {
 	struct conf_scope scope = main_scope(pc);
-	const char *value = conf_lookup(&scope, span_of(name));
+	const struct conf_setting *setting = conf_setting(&scope, span_of(name));
+	/* As it is written; -x: as it counts (myorigin may be the name of a file). */
+	const char *value = setting != NULL && !pc->expands ? setting->value :
+							      conf_lookup(&scope, span_of(name));
 	char *text = display_value(pc, NULL, name, value != NULL ? value : "");
 
 	if (pc->is_json)

@@ -72,6 +72,19 @@ const char *log_severity_prefix(enum log_severity severity)
 	return "";
 }
 
+size_t log_record(char record[LOG_LINE_MAX], enum log_severity severity, const char *tag,
+		  const char *text)
+{
+	int size = snprintf(record, LOG_LINE_MAX, "%lld %c %s[%d]: %s\n",
+			    (long long)clock_wall_now().us, "iwefp"[severity], tag, (int)getpid(),
+			    text);
+
+	if ((size_t)size < LOG_LINE_MAX)
+		return (size_t)size;
+	record[LOG_LINE_MAX - 2] = '\n';
+	return LOG_LINE_MAX - 1;
+}
+
 /* One line, whatever was formatted: a line end or control character inside becomes "?". */
 static void mask_controls(char *text)
 {
@@ -93,9 +106,7 @@ static void log_line(enum log_severity severity, const char *format, va_list arg
 	int size;
 
 	if (logger.fd >= 0)
-		size = snprintf(line, sizeof(line), "%lld %c %s[%d]: %s\n",
-				(long long)clock_wall_now().us, "iwefp"[severity], logger.tag,
-				(int)getpid(), text);
+		size = (int)log_record(line, severity, logger.tag, text);
 	else
 		size = snprintf(line, sizeof(line), "%s: %s%s\n", logger.tag,
 				log_severity_prefix(severity), text);

@@ -28,6 +28,10 @@ enum log_severity { LOG_SEV_INFO, LOG_SEV_WARNING, LOG_SEV_ERROR, LOG_SEV_FATAL,
 void log_open(const char *tag, int fd);
 int log_fd(void); /* for who closes all others */
 
+/* Makes the record of a line, cut where it is too long. Gives its length. */
+size_t log_record(char record[LOG_LINE_MAX], enum log_severity severity, const char *tag,
+		  const char *text);
+
 /* A command may add a second reader of its lines, such as the log service or file. */
 typedef void log_copy_fn(enum log_severity severity, const char *tag, const char *text);
 void log_copy_to(log_copy_fn *copy);

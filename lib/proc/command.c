@@ -4,63 +4,29 @@
 #include "proc/command.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
-#include "proc/facility.h"
+#include "proc/log_client.h"
 
-/*
- * A record for postlogd; false when it is not there. The socket is kept, and not connected: postlogd may be
- * another one for the next line.
- */
-static bool send_record(enum log_severity severity, const char *tag, const char *text)
+static void copy_line(enum log_severity severity, const char *name, const char *text)
 {
-	static const char letters[] = { 'i', 'w', 'e', 'f', 'p' };
-	static int fd = -1;
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	char record[LOG_LINE_MAX];
-	int size;
+	char tag[200];
 
-	if (snprintf(address.sun_path, sizeof(address.sun_path), "%s/public/postlog",
-		     conf->queue_directory) >= (int)sizeof(address.sun_path))
-		return false;
-	if (fd < 0)
-		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return false;
-	size = snprintf(record, sizeof(record), "%" PRId64 " %c %s/%s[%d]: %s\n",
-			clock_wall_now().us, letters[severity], conf->syslog_name, tag,
-			(int)getpid(), text);
-	if (size >= (int)sizeof(record))
-		size = (int)sizeof(record) - 1;
-	return sendto(fd, record, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL,
-		      (struct sockaddr *)&address, sizeof(address)) >= 0;
+	(void)snprintf(tag, sizeof(tag), "%s/%s", conf->syslog_name, name);
+	log_client_write(severity, tag, text);
 }
 
-static void copy_line(enum log_severity severity, const char *tag, const char *text)
+void command_log(void)
 {
-	static const int priorities[] = { LOG_INFO, LOG_WARNING, LOG_ERR, LOG_CRIT, LOG_CRIT };
-
-	if (!send_record(severity, tag, text))
-		syslog(facility_number(conf->syslog_facility) | priorities[severity], "%s%s", log_severity_prefix(severity),
-		       text);
-}
-
-void command_log(const char *name)
-{
-	char *ident = mem_printf("%s/%s", conf->syslog_name, name);
-
-	openlog(ident, LOG_PID, facility_number(conf->syslog_facility)); /* keeps the pointer */
 	log_copy_to(copy_line);
 }
 

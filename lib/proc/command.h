@@ -10,7 +10,7 @@
  * Lines of this command go to the log of the mail system as well as to standard error; call it
  * when `conf` is loaded. While the mail system is down they go to syslog.
  */
-void command_log(const char *name);
+void command_log(void);
 
 /* For a set-gid program: takes out of the environment what an invoking user may not choose. */
 void command_clean_environment(void);

@@ -123,6 +123,8 @@ def test_origin_in_file(make_mta):
     instance = debian(make_mta, "example.test \nmore.test\n", masquerade_domains="$myorigin")
     assert said(instance) == (0, "")
     assert instance.postconf("-xh", "masquerade_domains").out == "example.test\n"
+    assert instance.postconf("-h", "myorigin").out == "$config_directory/mailname\n"
+    assert instance.postconf("-xh", "myorigin").out == "example.test\n"
     instance.start()
     qid = instance.submit("list", "Subject: x\n\ny\n", user="alice")
     assert instance.wait_delivery(qid)["to"] == "list@example.test"

@@ -109,3 +109,16 @@ def test_gone(mta):
     log = Syslog()
     deliver(mta, log, 1)
     log.close()
+
+
+def test_commands_while_down(mta):
+    """While the mail system is down, commands write to syslog themselves, with its facility and names."""
+    log = Syslog()
+    with mta.settings(syslog_facility="local3", syslog_name="name"):
+        mta.stop()
+        mta.run("postlog", "-p", "warn", "look", "here").ok()
+        mta.postsuper("-d", "no/id")
+        poll(lambda: log.grep(r"^<156>.* name/postlog\[\d+\]: warning: look here$"))
+        poll(lambda: log.grep(r"^<156>.* name/postsuper\[\d+\]: warning: invalid mail queue id: no/id$"))
+        mta.start()
+    log.close()
