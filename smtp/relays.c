@@ -88,10 +88,10 @@ static struct slot *find(struct span text, bool makes)
 /* ---- the order ---- */
 
 /*
- * Whether it is to be tried in its place. One that is out of service is when its time is over, by one
- * worker: the others go on without it until that one knows more.
+ * Whether it is to be tried in its place. One that is out of service is when its time is over and no
+ * other comes before it, by one worker: the others go on without it until that one knows more.
  */
-static bool is_in_service(const struct target *target)
+static bool is_in_service(const struct target *target, bool is_first)
 {
 	struct slot *slot = find(target->text, false);
 	int64_t now = clock_mono_now().us, lease;
@@ -99,7 +99,7 @@ static bool is_in_service(const struct target *target)
 	if (slot == NULL || atomic_load(&slot->failures) == 0)
 		return true;
 	lease = atomic_load(&slot->probe_until);
-	if (now < atomic_load(&slot->down_until) || now < lease ||
+	if (!is_first || now < atomic_load(&slot->down_until) || now < lease ||
 	    !atomic_compare_exchange_strong(&slot->probe_until, &lease,
 					    now + (int64_t)PROBE_MS * 1000))
 		return false;
@@ -116,7 +116,7 @@ void relays_order(struct arena *arena, struct target *targets, size_t count)
 		return;
 	for (size_t i = 0; i < count; i++) {
 		targets[i].is_one_of_several = true;
-		if (is_in_service(&targets[i]))
+		if (is_in_service(&targets[i], first == 0))
 			targets[first++] = targets[i];
 		else
 			later[last++] = targets[i];

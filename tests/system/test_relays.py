@@ -33,7 +33,7 @@ OTHERS = {
 }
 """What is about a message."""
 
-NAMES = (*REFUSALS, *OTHERS, "refused", "many", "probe", "back", "both", "off", "single", "falls", "case")
+NAMES = (*REFUSALS, *OTHERS, "refused", "many", "probe", "back", "second", "both", "off", "single", "falls", "case")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def mta(make_mta, dns):
         dns.a(f"b-{name}.test", B)
 
     def nexthop(name):
-        transport = {"probe": "quick", "back": "quick", "off": "off", "falls": "falls"}.get(name, "smtp")
+        transport = {"probe": "quick", "back": "quick", "second": "quick", "off": "off", "falls": "falls"}.get(name, "smtp")
         if name in ("falls", "single"):
             return f"{name}.test {transport}:[a-{name}.test]:587\n"
         return f"{name}.test {transport}:[a-{name}.test]:587, [b-{name}.test]:587\n"
@@ -166,6 +166,25 @@ def test_back_in_service(mta, relays):
     mta.wait_log(r"relay \[a-back\.test\]:587 is tried again")
     mta.wait_log(r"relay \[a-back\.test\]:587 is back in service")
     sent_by(mta, "back", "a")
+
+
+def test_second_is_not_probed(mta, relays):
+    """A relay behind one that works is not tried, and nothing says that it is."""
+    a, b = relays
+    for sink in relays:
+        sink.rule("MAIL", "452 4.5.3 too many messages", times=1)
+    assert mta.wait_delivery(send(mta, "second"))["status"] == "deferred"
+
+    def is_over():
+        record = mta.wait_delivery(send(mta, "second"))
+        return record["status"] == "sent" and mta.grep_log(r"relay \[a-second\.test\]:587 is back in service")
+    poll(is_over, 10, "a message by way of the first relay")
+    wait_out = time.monotonic() + 1.1  # the back-off of the second, which began before
+    while time.monotonic() < wait_out:
+        sent_by(mta, "second", "a")
+    sent_by(mta, "second", "a")
+    assert len(b.sessions) == 1
+    assert not mta.grep_log(r"relay \[b-second\.test\]:587 is tried again")
 
 
 def test_both(mta, relays):
