@@ -25,6 +25,7 @@
 #include "proc/command.h"
 #include "queue/dirs.h"
 #include "queue/verbs.h"
+#include "queue/walk.h"
 
 enum { LET_GO_MS = 5000, LEFTOVER_AGE_S = 600, BATCH_BYTES = 8192, DELETERS = 4 };
 
@@ -477,7 +478,7 @@ static void fix_structure(void)
 		if (queue_move(&state.dirs, id, QUEUE_ACTIVE, QUEUE_INCOMING))
 			log_info("%s: moved from active to incoming", id);
 	queue_walk_end(&walk);
-	if (!queue_dirs_sort(&state.dirs, on_sorted))
+	if (!queue_sort_incoming(&state.dirs, on_sorted))
 		log_warn("incoming: %s", strerror(errno));
 }
 

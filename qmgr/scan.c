@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "qmgr/qmgr.h"
+#include "queue/walk.h"
 
 enum { FILES_A_TURN = 200, LATER_MS = 1000 };
 
@@ -153,7 +154,7 @@ static void on_sorted(const char *id)
 
 void scan_start(void)
 {
-	if (!queue_dirs_sort(&queue_dirs, on_sorted))
+	if (!queue_sort_incoming(&queue_dirs, on_sorted))
 		log_warn("directory incoming: %s", strerror(errno));
 	scan_incoming();
 	scan_deferred(false);

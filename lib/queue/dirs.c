@@ -67,26 +67,25 @@ static const struct dir_row {
 	{ "jail", OWNER_ROOT, false, 0755 },
 };
 
-enum { PART_NAME_MAX = 16 };
+enum { PART_NAME_MAX = 12 };
 
-/* "incoming/a", or "a" when `above` is "". */
-static void name_part(char name[PART_NAME_MAX], const char *above, int part)
+static void name_part(char name[PART_NAME_MAX], int part)
 {
-	(void)snprintf(name, PART_NAME_MAX, "%s%x", above, (unsigned)part);
+	(void)snprintf(name, PART_NAME_MAX, "%x", (unsigned)part);
 }
 
-/* Makes one directory and sets what is not yet as it should be; -1 with errno. */
-static int make_row(int root, const struct dir_row *row, uid_t queue_uid, gid_t setgid_gid)
+/* Makes one directory in `above` and sets what is not yet as it should be; -1 with errno. */
+static int make_row(int above, const struct dir_row *row, uid_t queue_uid, gid_t setgid_gid)
 {
 	uid_t uid = row->owner == OWNER_QUEUE ? queue_uid : 0;
 	gid_t gid = row->has_setgid_group ? setgid_gid : (gid_t)-1;
 	struct stat st;
-	bool is_new = mkdirat(root, row->name, 0700) == 0;
+	bool is_new = mkdirat(above, row->name, 0700) == 0;
 	int fd, result = 0;
 
 	if (!is_new && errno != EEXIST)
 		return -1;
-	fd = openat(root, row->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	fd = openat(above, row->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -1;
 	if (fstat(fd, &st) < 0)
@@ -99,7 +98,7 @@ static int make_row(int root, const struct dir_row *row, uid_t queue_uid, gid_t 
 		result = fchmod(fd, row->mode);
 	/* What is flushed in it later needs the directory itself. */
 	if (result == 0 && is_new)
-		result = fsync(root);
+		result = fsync(above);
 
 	int saved = errno;
 
@@ -111,15 +110,23 @@ static int make_row(int root, const struct dir_row *row, uid_t queue_uid, gid_t 
 /* The parts of incoming. */
 static int make_parts(int root, uid_t queue_uid)
 {
-	for (int part = 0; part < QUEUE_INCOMING_PARTS; part++) {
+	int incoming = openat(root, names[QUEUE_INCOMING], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int result = incoming < 0 ? -1 : 0;
+
+	for (int part = 0; result == 0 && part < QUEUE_INCOMING_PARTS; part++) {
 		char name[PART_NAME_MAX];
 		struct dir_row row = { name, OWNER_QUEUE, false, 0700 };
 
-		name_part(name, "incoming/", part);
-		if (make_row(root, &row, queue_uid, (gid_t)-1) < 0)
-			return -1;
+		name_part(name, part);
+		result = make_row(incoming, &row, queue_uid, (gid_t)-1);
 	}
-	return 0;
+
+	int saved = errno;
+
+	if (incoming >= 0)
+		(void)close(incoming);
+	errno = saved;
+	return result;
 }
 
 bool queue_dirs_make(const char *queue_directory, uid_t queue_uid, gid_t setgid_gid,
@@ -156,7 +163,7 @@ static bool open_all(struct queue_dirs *dirs, int root)
 	for (int part = 0; part < QUEUE_INCOMING_PARTS; part++) {
 		char name[PART_NAME_MAX];
 
-		name_part(name, "", part);
+		name_part(name, part);
 		dirs->incoming[part] = openat(dirs->fds[QUEUE_INCOMING], name, FLAGS);
 		if (dirs->incoming[part] < 0)
 			return false;
@@ -277,121 +284,4 @@ void queue_try_now(const struct queue_dirs *dirs, enum queue_dir dir, const char
 						{ .tv_nsec = UTIME_NOW } };
 
 	(void)utimensat(queue_dir_fd(dirs, dir, id), id, now, AT_SYMLINK_NOFOLLOW);
-}
-
-/* ---- walking ---- */
-
-/* The directory with an offset of its own; NULL with errno. */
-static DIR *open_stream(int dir_fd)
-{
-	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-
-	if (stream == NULL && fd >= 0) {
-		int saved = errno;
-
-		(void)close(fd);
-		errno = saved;
-	}
-	return stream;
-}
-
-/* The next name that is a queue id; false at the end, with errno 0 unless it could not be read. */
-static bool next_id(DIR *stream, char ret_id[QUEUE_ID_MAX])
-{
-	struct dirent *entry;
-
-	while (errno = 0, (entry = readdir(stream)) != NULL) {
-		struct span name = span_of(entry->d_name);
-
-		if (name.n >= QUEUE_ID_MAX || !queue_id_is_valid(name))
-			continue;
-		memcpy(ret_id, name.p, name.n + 1);
-		return true;
-	}
-	return false;
-}
-
-/* Goes to part `part` of the walk, or to the first behind it that can be opened. */
-static void open_part(struct queue_walk *walk, int part)
-{
-	int parts = walk->dir == QUEUE_INCOMING ? QUEUE_INCOMING_PARTS : 1;
-
-	for (; walk->stream == NULL && part < parts; part++) {
-		walk->part = part;
-		walk->stream = open_stream(walk->dir == QUEUE_INCOMING ? walk->dirs->incoming[part] :
-									 walk->dirs->fds[walk->dir]);
-		if (walk->stream == NULL)
-			walk->error = errno;
-	}
-}
-
-bool queue_walk_start(struct queue_walk *walk, const struct queue_dirs *dirs, enum queue_dir dir)
-{
-	queue_walk_end(walk);
-	*walk = (struct queue_walk){ .dirs = dirs, .dir = dir };
-	open_part(walk, 0);
-	errno = walk->error;
-	return walk->stream != NULL;
-}
-
-bool queue_walk_next(struct queue_walk *walk, char ret_id[QUEUE_ID_MAX])
-{
-	while (walk->stream != NULL) {
-		if (next_id(walk->stream, ret_id))
-			return true;
-		if (errno != 0)
-			walk->error = errno;
-		queue_walk_end(walk);
-		open_part(walk, walk->part + 1);
-	}
-	return false;
-}
-
-void queue_walk_end(struct queue_walk *walk)
-{
-	if (walk->stream != NULL)
-		(void)closedir(walk->stream);
-	walk->stream = NULL;
-}
-
-/* ---- putting right ---- */
-
-/* Moves what does not belong into `dir_fd`; 0, or errno. */
-static int sort_out(const struct queue_dirs *dirs, int dir_fd, void (*moved)(const char *id))
-{
-	DIR *stream = open_stream(dir_fd);
-	char id[QUEUE_ID_MAX];
-	int error = stream == NULL ? errno : 0;
-
-	while (stream != NULL && next_id(stream, id)) {
-		int own = queue_dir_fd(dirs, QUEUE_INCOMING, id);
-
-		if (own == dir_fd)
-			continue;
-		if (renameat2(dir_fd, id, own, id, RENAME_NOREPLACE) == 0)
-			moved(id);
-		else
-			error = errno;
-	}
-	if (stream != NULL) {
-		if (errno != 0)
-			error = errno;
-		(void)closedir(stream);
-	}
-	return error;
-}
-
-bool queue_dirs_sort(const struct queue_dirs *dirs, void (*moved)(const char *id))
-{
-	int error = sort_out(dirs, dirs->fds[QUEUE_INCOMING], moved);
-
-	for (int part = 0; part < QUEUE_INCOMING_PARTS; part++) {
-		int part_error = sort_out(dirs, dirs->incoming[part], moved);
-
-		if (error == 0)
-			error = part_error;
-	}
-	errno = error;
-	return error == 0;
 }

@@ -11,7 +11,6 @@
  * at once, and a file system lets one process at a time change a directory. The id says which part.
  */
 
-#include <dirent.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -59,14 +58,6 @@ void queue_dirs_close(struct queue_dirs *dirs);
 int queue_dir_fd(const struct queue_dirs *dirs, enum queue_dir dir, const char *id);
 
 /*
- * Moves what lies in incoming itself, or in a part that is not its own (put there by hand, or by a
- * restored backup), to where it is looked for, and calls `moved` for each. For a process that
- * nobody else does this beside: qmgr at its start, postsuper -s. False with errno when something
- * could not be looked at or moved; the rest was.
- */
-bool queue_dirs_sort(const struct queue_dirs *dirs, void (*moved)(const char *id));
-
-/*
  * Opens the message `id`, which must be valid, in the first of incoming, deferred, hold and
  * corrupt that has it. A file may move meanwhile, so they are gone through twice. The descriptor,
  * or -1 with errno.
@@ -94,21 +85,5 @@ MUST_USE bool queue_stat(const struct queue_dirs *dirs, enum queue_dir dir, cons
 
 /* A deferred message's next try is at once: when deferred is gone through next. */
 void queue_try_now(const struct queue_dirs *dirs, enum queue_dir dir, const char *id);
-
-/*
- * Walks a directory: every name that is a queue id, in no order, for as long as the caller
- * likes. What comes or goes meanwhile may be seen or not.
- */
-struct queue_walk {
-	DIR *stream; /* NULL: not walking */
-	const struct queue_dirs *dirs; /* borrowed */
-	enum queue_dir dir;
-	int part;  /* of incoming */
-	int error; /* errno of what could not be read, or 0: then there may be more than was seen */
-};
-MUST_USE bool queue_walk_start(struct queue_walk *walk, const struct queue_dirs *dirs,
-			       enum queue_dir dir);
-bool queue_walk_next(struct queue_walk *walk, char ret_id[QUEUE_ID_MAX]);
-void queue_walk_end(struct queue_walk *walk);
 
 #endif

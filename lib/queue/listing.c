@@ -19,6 +19,7 @@
 #include "mail/addr.h"
 #include "queue/maildrop.h"
 #include "queue/outcomes.h"
+#include "queue/walk.h"
 
 enum { RCPTS_BYTES = 100 * 1024, DEFER_LOG_MAX = 64 * 1024 * 1024 };
 

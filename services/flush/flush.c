@@ -9,6 +9,7 @@
  * long gone, which costs nothing but a question; it is only a shortcut, and may be deleted.
  */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

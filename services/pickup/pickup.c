@@ -6,6 +6,7 @@
  * pickup(8).
  */
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 #include "base/event.h"
 #include "base/log.h"
 #include "proc/service.h"
-#include "queue/dirs.h"
+#include "queue/walk.h"
 #include "services/pickup/pickup.h"
 
 /* How long to leave maildrop alone when something in it has to wait. */

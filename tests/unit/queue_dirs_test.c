@@ -11,6 +11,7 @@
 #include "base/siphash.h"
 #include "queue/dirs.h"
 #include "queue/outcomes.h"
+#include "queue/walk.h"
 #include "test.h"
 
 static char root[] = "/tmp/queue_dirs_test.XXXXXX";
@@ -145,13 +146,13 @@ static void test_sort(void)
 	touch_at(wrong, "FFFF6666");
 	touch(QUEUE_INCOMING, "GGGG7777");
 	CHECK(!queue_stat(&dirs, QUEUE_INCOMING, "EEEE5555", &st));
-	CHECK(queue_dirs_sort(&dirs, on_moved));
+	CHECK(queue_sort_incoming(&dirs, on_moved));
 	CHECK_INT(moved_count, 2);
 	CHECK(queue_stat(&dirs, QUEUE_INCOMING, "EEEE5555", &st));
 	CHECK(queue_stat(&dirs, QUEUE_INCOMING, "FFFF6666", &st));
 	CHECK_INT(count_walked(QUEUE_INCOMING), 3);
 	touch_at(dirs.fds[QUEUE_INCOMING], "EEEE5555");
-	CHECK(!queue_dirs_sort(&dirs, on_moved));
+	CHECK(!queue_sort_incoming(&dirs, on_moved));
 	CHECK_INT(errno, EEXIST);
 	CHECK_INT(moved_count, 2);
 	CHECK(unlinkat(dirs.fds[QUEUE_INCOMING], "EEEE5555", 0) == 0);
