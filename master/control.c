@@ -61,6 +61,7 @@ static void on_request(struct control *control, const struct msg_service_event *
 		self.handlers->stop(request->value != 0);
 		break;
 	case EVENT_READY:
+	case EVENT_FAILED:
 	case EVENT_RENEW:
 	case EVENT_DRAIN:
 	case EVENT_WAKEUP:

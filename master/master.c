@@ -124,12 +124,19 @@ static void finish(void)
 	event_stop();
 }
 
+/* What who waits is told of it. */
+static char *describe_failure(const struct unit *unit, const char *with_what)
+{
+	return mem_printf("the service %s (%s) cannot start%s%s%s", unit->wanted.name,
+			  unit->wanted.program, with_what, *unit->why != '\0' ? ": " : "; ",
+			  *unit->why != '\0' ? unit->why : "the log says why");
+}
+
 /* A service that cannot even start: who waits hears of it when nothing is left of the start. */
 static void give_up_start(const struct unit *unit)
 {
 	if (state.start_error == NULL) {
-		state.start_error = mem_printf("the service %s (%s) cannot start; the log says why",
-					       unit->wanted.name, unit->wanted.program);
+		state.start_error = describe_failure(unit, "");
 		log_error("the service %s (%s) cannot start: giving up", unit->wanted.name,
 			  unit->wanted.program);
 	}
@@ -139,12 +146,10 @@ static void give_up_start(const struct unit *unit)
 /* Who waits for a reload hears what does not come up; the rest runs, and it is tried again. */
 static void refuse_reload(const struct unit *unit)
 {
-	char text[512];
+	char *text = describe_failure(unit, " with this configuration");
 
-	(void)snprintf(text, sizeof(text),
-		       "the service %s (%s) cannot start with this configuration; the log says why",
-		       unit->wanted.name, unit->wanted.program);
 	control_reloaded(text);
+	free(text);
 }
 
 /* Some unit has got or lost a process. */

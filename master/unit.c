@@ -184,11 +184,12 @@ NORETURN static void exec_program(struct unit *unit, int snapshot, int channel)
 
 static void on_generation(struct event_fd *watch, unsigned events);
 
+/* Not while only an older generation does, since its successor did not get that far. */
 static bool serves(struct unit *unit)
 {
 	const struct generation *last = newest(unit);
 
-	return last != NULL && last->state == GEN_SERVING;
+	return last != NULL && last->state == GEN_SERVING && !unit->must_start;
 }
 
 /* Whether all serve but those that start last. */
@@ -326,6 +327,7 @@ static void now_serves(struct generation *generation)
 		return;
 	generation->state = GEN_SERVING;
 	unit->failures = 0;
+	unit->why[0] = '\0';
 	LIST_FOR(item, &unit->generations) {
 		struct generation *older = CONTAINER_OF(item, struct generation, link);
 
@@ -339,6 +341,21 @@ static void now_serves(struct generation *generation)
 	if (others_serve())
 		end_waits();
 	all.on_change();
+}
+
+static void note_why(struct unit *unit, struct span text)
+{
+	(void)snprintf(unit->why, sizeof(unit->why), "%s", log_clean(text));
+}
+
+/* Its end can be seen before its last words. */
+static void hear_last_words(struct generation *generation)
+{
+	struct msg_service_event message;
+
+	while (IPC_EXPECT(&generation->channel, service_event, &message, clock_in_ms(0)) == IPC_OK)
+		if (message.event == EVENT_FAILED)
+			note_why(generation->unit, message.text);
 }
 
 static void on_generation(struct event_fd *watch, unsigned events)
@@ -358,6 +375,8 @@ static void on_generation(struct event_fd *watch, unsigned events)
 	}
 	if (message.event == EVENT_READY) {
 		now_serves(generation);
+	} else if (message.event == EVENT_FAILED) {
+		note_why(generation->unit, message.text);
 	} else if (message.event == EVENT_RENEW && generation->state == GEN_SERVING) {
 		log_info("%s: %s: starting anew", generation->unit->wanted.name,
 			 log_clean(message.text));
@@ -433,6 +452,8 @@ static void template_ended(struct generation *generation, int status)
 
 	if (!all.is_stopping)
 		explain_end(generation, status);
+	if (generation->state == GEN_STARTING)
+		hear_last_words(generation);
 	if (generation->state != GEN_DRAINING)
 		replace_lost(unit, generation);
 	event_unwatch(&generation->watch);

@@ -61,6 +61,7 @@ struct unit {
 	bool waits;       /* for the others to serve; once in its life */
 	bool has_waited;
 	int failures;     /* starts in a row that did not get as far as serving */
+	char why[400];    /* one of them failed, in its own words; "" when none had any */
 	struct event_timer pause_timer;
 	struct event_timer wakeup_timer;
 };

@@ -185,10 +185,12 @@ struct clock_mono service_first_answer(void)
 
 /* ---- talking to master ---- */
 
+enum { EVENT_TEXT_MAX = 512 }; /* of messages.def */
+
 static void tell_master(enum service_event_kind event, const char *text)
 {
 	struct msg_service_event message = { .event = event, .value = (uint32_t)getpid(),
-					     .text = span_of(text) };
+					     .text = span_first(span_of(text), EVENT_TEXT_MAX) };
 
 	(void)!IPC_SEND(&self.master, service_event, &message, -1, clock_in_ms(1000));
 }
@@ -371,6 +373,14 @@ static void on_watchdog(struct event_timer *timer)
 	event_at(timer, clock_in_ms((int64_t)limit_s * 500), on_watchdog);
 }
 
+/* Until it serves: who waits for the start is told why there is none. */
+static void on_start_line(enum log_severity severity, const char *tag, const char *text)
+{
+	(void)tag;
+	if (severity == LOG_SEV_FATAL)
+		tell_master(EVENT_FAILED, text);
+}
+
 static void start_loop(const struct service_program *program)
 {
 	self.accept_watches = mem_array(self.listeners.count, sizeof(struct event_fd));
@@ -415,24 +425,27 @@ int service_main(int argc, char **argv, const struct service_program *program)
 	load_listeners();
 	open_log(program);
 
+	ipc_attach(&self.master, MASTER_FD);
+	log_copy_to(on_start_line);
 	fork_patience(conf->fork_attempts, (int64_t)conf->fork_delay * 1000);
 	if (program->prepare != NULL)
 		program->prepare();
 	jail_enter(self.jail, &self.place);
 
 	event_open();
-	ipc_attach(&self.master, MASTER_FD);
 	event_watch(&self.master_watch, MASTER_FD, EPOLLIN, on_master);
 	if (self.inotify >= 0)
 		event_watch(&self.inotify_watch, self.inotify, EPOLLIN, on_inotify);
 	if (program->kind == SERVICE_WORKERS) {
 		if (program->start != NULL)
 			program->start();
+		log_copy_to(NULL);
 		workers_on_crash(on_crash);
 		mem_fill_holes();
 		workers_start(program, self.jail, self.listeners);
 	} else {
 		start_loop(program);
+		log_copy_to(NULL);
 	}
 	on_watchdog(&self.watchdog);
 	tell_master(EVENT_READY, "");

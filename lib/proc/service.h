@@ -166,6 +166,7 @@ void service_watch_file(const char *path);
 /* Kinds of the message service_event between master and a template, and on sockets. */
 enum service_event_kind {
 	EVENT_READY = 1,  /* template: serving */
+	EVENT_FAILED,     /* template: ends before it serves; text says why */
 	EVENT_RENEW,      /* template: exec a new generation; text says why */
 	EVENT_DRAIN,      /* master: finish and exit; value 1: nobody follows */
 	EVENT_WAKEUP,     /* master, postkick */

@@ -188,6 +188,31 @@ def test_reload_broken(running, name, text):
     running.inject("alice@example.test")
 
 
+UNKNOWN = r"cannot start.*: .*smtpd_recipient_restrictions.*permit_mynetwork\b"
+
+
+def test_service_cannot_start(instance):
+    """What a service says that cannot start is said by the command that started it, not by the log alone."""
+    instance.main["smtpd_recipient_restrictions"] = "permit_mynetwork, reject"
+    instance.write_main()
+    assert re.search(UNKNOWN, complaint(instance, "start"))
+    assert not instance.status()
+
+
+def test_reload_cannot_start(running):
+    """So it is with reload, and the old processes go on."""
+    good = (running.config / "main.cf").read_text()
+    with running.smtp() as before:
+        before.ehlo()
+        running.write("main.cf", good + "smtpd_recipient_restrictions = permit_mynetwork, reject\n")
+        try:
+            assert re.search(UNKNOWN, complaint(running, "reload"))
+            assert before.cmd("NOOP").code == 250
+        finally:
+            running.write("main.cf", good)
+            running.control("reload").ok()
+
+
 def test_unknown_user(instance):
     """An account that does not exist is named with its parameter."""
     instance.main["mail_owner"] = "nosuchuser"
