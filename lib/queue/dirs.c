@@ -155,7 +155,7 @@ bool queue_dirs_make(const char *queue_directory, uid_t queue_uid, gid_t setgid_
 
 static bool open_all(struct queue_dirs *dirs, int root)
 {
-	enum { FLAGS = O_RDONLY | O_DIRECTORY | O_CLOEXEC };
+	enum { FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
 
 	for (int i = 0; i < QUEUE_DIR_COUNT; i++)
 		if ((dirs->fds[i] = openat(root, names[i], FLAGS)) < 0)

@@ -161,6 +161,25 @@ static void test_sort(void)
 	CHECK(queue_remove(&dirs, QUEUE_INCOMING, "GGGG7777"));
 }
 
+/* A part is never a link: whoever has the queue's uid could lead root's commands anywhere by it. */
+static void test_linked_part(void)
+{
+	struct buf error = BUF_INIT(1000);
+	struct queue_dirs others;
+
+	CHECK(unlinkat(dirs.fds[QUEUE_INCOMING], "3", AT_REMOVEDIR) == 0);
+	CHECK(symlinkat("/etc", dirs.fds[QUEUE_INCOMING], "3") == 0);
+	CHECK(!queue_dirs_open(&others, root));
+	CHECK_INT(errno, ENOTDIR);
+	CHECK(!queue_dirs_make(root, getuid(), getgid(), &error));
+	CHECK(unlinkat(dirs.fds[QUEUE_INCOMING], "3", 0) == 0);
+	buf_reset(&error);
+	CHECK(queue_dirs_make(root, getuid(), getgid(), &error));
+	CHECK(queue_dirs_open(&others, root));
+	queue_dirs_close(&others);
+	buf_done(&error);
+}
+
 static void append(const char *address, bool is_durable)
 {
 	struct buf many = BUF_INIT(10000);
@@ -273,6 +292,7 @@ int main(void)
 	TEST(moves);
 	TEST(parts);
 	TEST(sort);
+	TEST(linked_part);
 	TEST(outcomes);
 	TEST(heap);
 	TEST(siphash);
