@@ -49,13 +49,13 @@ void list_client_sasl(void)
 static void list_key_algorithms(void)
 {
 	static const struct {
-		const char *library_name, *name;
+		const char *openssl_name, *name;
 	} kinds[] = {
 		{ "EC", "ecdsa" }, { "RSA", "rsa" }, { "ED25519", "ed25519" }, { "ED448", "ed448" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, kinds[i].library_name, NULL);
+		EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, kinds[i].openssl_name, NULL);
 
 		if (context != NULL)
 			puts(kinds[i].name);

@@ -374,6 +374,8 @@ static bool is_empty(int parent, const char *name, int levels)
 			has_file = levels == 0 || !is_empty(fd, entry->d_name, levels - 1);
 	if (directory != NULL)
 		(void)closedir(directory);
+	else if (fd >= 0)
+		(void)close(fd);
 	return !has_file;
 }
 

@@ -9,8 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The directory with an offset of its own; NULL with errno. */
-static DIR *open_stream(int dir_fd)
+DIR *queue_dir_stream(int dir_fd)
 {
 	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
@@ -47,8 +46,9 @@ static void open_part(struct queue_walk *walk, int part)
 
 	for (; walk->stream == NULL && part < parts; part++) {
 		walk->part = part;
-		walk->stream = open_stream(walk->dir == QUEUE_INCOMING ? walk->dirs->incoming[part] :
-									 walk->dirs->fds[walk->dir]);
+		walk->stream = queue_dir_stream(walk->dir == QUEUE_INCOMING ?
+							walk->dirs->incoming[part] :
+							walk->dirs->fds[walk->dir]);
 		if (walk->stream == NULL)
 			walk->error = errno;
 	}
@@ -88,7 +88,7 @@ void queue_walk_end(struct queue_walk *walk)
 /* Moves what does not belong into `dir_fd`; 0, or errno. */
 static int sort_out(const struct queue_dirs *dirs, int dir_fd, void (*moved)(const char *id))
 {
-	DIR *stream = open_stream(dir_fd);
+	DIR *stream = queue_dir_stream(dir_fd);
 	char id[QUEUE_ID_MAX];
 	int error = stream == NULL ? errno : 0;
 

@@ -9,7 +9,6 @@
  * long gone, which costs nothing but a question; it is only a shortcut, and may be deleted.
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -30,6 +29,7 @@
 #include "proc/service.h"
 #include "queue/dirs.h"
 #include "queue/verbs.h"
+#include "queue/walk.h"
 #include "table/match.h"
 
 enum { SITE_NAME_MAX = 200, SITE_LOG_MAX = 16 * 1024 * 1024, QMGR_PATIENCE_MS = 10000 };
@@ -158,8 +158,7 @@ static enum queue_result flush_site(struct span site)
 static void refresh(int older_than_s)
 {
 	int64_t now = clock_wall_now().us / 1000000;
-	int fd = openat(dirs.fds[QUEUE_FLUSH], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
+	DIR *stream = queue_dir_stream(dirs.fds[QUEUE_FLUSH]);
 	struct dirent *entry;
 	struct stat st;
 
@@ -170,8 +169,6 @@ static void refresh(int older_than_s)
 			flush_file(entry->d_name);
 	if (stream != NULL)
 		(void)closedir(stream);
-	else if (fd >= 0)
-		(void)close(fd);
 }
 
 static void on_refresh_time(struct event_timer *timer)

@@ -6,7 +6,6 @@
  * pickup(8).
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -125,8 +124,7 @@ static bool is_scrap(const char *name)
 static void remove_scraps(void)
 {
 	int dir = state.dirs.fds[QUEUE_MAILDROP];
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
+	DIR *stream = queue_dir_stream(dir);
 	struct dirent *entry;
 
 	while (stream != NULL && (entry = readdir(stream)) != NULL)

@@ -26,7 +26,7 @@ class Preload:
         names = list(names)
         assert len(names) <= SLOTS
         directory = Path("/etc")  # the harness has one of its own
-        self.library = directory / "fault-preload.so"
+        self.shared_object = directory / "fault-preload.so"
         control = directory / "fault-preload.control"
         control.write_bytes(
             b"".join(SLOT.pack(x.encode()[:24], *[0] * 7) for x in names)
@@ -35,13 +35,13 @@ class Preload:
         subprocess.run(
             [os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O2", "-std=c17", "-D_GNU_SOURCE",
              "-fno-builtin",
-             f'-DCONTROL="{control}"', "-o", self.library, Path(__file__).with_name("preload.c")],
+             f'-DCONTROL="{control}"', "-o", self.shared_object, Path(__file__).with_name("preload.c")],
             check=True)
         with control.open("r+b") as file:
             self.map = mmap.mmap(file.fileno(), SLOTS * SLOT.size)
         self.at = {name: SLOT.size * n for n, name in enumerate(names)}
         # From here on, and into the set-gid programs as well.
-        Path("/etc/ld.so.preload").write_text(f"{self.library}\n")
+        Path("/etc/ld.so.preload").write_text(f"{self.shared_object}\n")
 
     def get(self, name: str, what: int) -> int:
         """One number of a program."""
