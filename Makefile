@@ -125,6 +125,7 @@ extra_cleanup_fuzz := $(extra_cleanup_test)
 extra_log_record_fuzz := services/postlogd/record.c
 extra_net_list_fuzz := smtpd/front/net_list.c
 extra_net_list_test := smtpd/front/net_list.c
+extra_pace_test := smtpd/front/pace.c
 extra_policy_answer_fuzz := smtpd/policy_answer.c
 extra_https_test := services/policyfetch/https.c
 extra_verify_record_fuzz := services/verify/record.c

@@ -78,6 +78,7 @@ static void prepare(void)
 	/* To who reads the log, front and workers are one. */
 	log_open(tag, log_fd());
 	free(tag);
+	pace_prepare();
 }
 
 static void start(void)

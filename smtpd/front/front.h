@@ -111,6 +111,24 @@ void pool_forget(struct client *client);
 bool pool_is_waited_for(void); /* somebody waits */
 void pool_refuse_all(const char *status, const char *text);
 
+/* ---- pace.c: how many sessions may begin at once ---- */
+
+/* A part of each session: whether it is one of those that began a moment ago. */
+struct pace {
+	struct list link;
+	struct clock_mono end; /* from then on it is not */
+	bool is_counted;
+};
+
+/* Before the jail: learns how many processors there are. */
+void pace_prepare(void);
+
+void pace_begin(struct pace *session, struct clock_mono now);
+void pace_end(struct pace *session); /* harmless when it is not counted any more */
+
+/* Whether one more may begin now; *ret_next: when it may, if nothing ends before. */
+bool pace_allows(struct clock_mono now, struct clock_mono *ret_next);
+
 /* ---- front.c ---- */
 
 /* Something has changed: when the front drains and nobody is left that needs it, it ends. */

@@ -5,7 +5,8 @@
  * knows how many workers are busy, and hands out no more clients than maxproc. When all are busy,
  * whoever waits gets the place of the session whose client has been silent for longest, unless that
  * client has logged in; the worker has the last word on that (front_leave, front_stay). No network gets
- * more than a quarter of the workers, and nobody waits longer than ten seconds for an answer.
+ * more than a quarter of the workers, and nobody waits longer than ten seconds for an answer. How
+ * many may begin at once, pace.c says.
  */
 
 #include <linux/sock_diag.h>
@@ -31,6 +32,7 @@ enum {
 
 struct session {
 	struct list link; /* of all sessions */
+	struct pace pace;
 	struct client *client;
 	struct ipc_channel channel;
 	struct event_fd watch;
@@ -46,6 +48,7 @@ static struct {
 	unsigned busy, parked;
 	unsigned limit, share; /* workers in all, and for one peer */
 	struct event_timer round;
+	struct event_timer pace;
 	struct clock_mono warn_next;
 } self;
 
@@ -154,6 +157,7 @@ void pool_forget(struct client *client)
 	event_unwatch(&session->watch);
 	ipc_close(&session->channel);
 	list_remove(&session->link);
+	pace_end(&session->pace);
 	free(session);
 	self.busy--;
 	client->peer->served--;
@@ -223,6 +227,7 @@ static bool hand_over(struct client *client)
 	event_cancel(&client->timer);
 	event_watch(&session->watch, fd, EPOLLIN | EPOLLRDHUP, on_session);
 	list_append(&self.sessions, &session->link);
+	pace_begin(&session->pace, session->started);
 	client->session = session;
 	client->peer->served++;
 	self.busy++;
@@ -352,26 +357,44 @@ static void on_round(struct event_timer *timer)
 	run();
 }
 
-/* Hands out clients while there are workers; looks for places while there are none. */
-static void run(void)
+static void on_pace(struct event_timer *timer)
 {
-	while (self.busy < self.limit) {
-		struct client *client = next_waiting();
+	(void)timer;
+	run();
+}
 
-		if (client == NULL)
-			break;
-		if (!hand_over(client)) {
+/* Hands out clients while there are workers. False when the next one has to wait until *ret_next. */
+static bool hand_out(struct clock_mono *ret_next)
+{
+	while (self.busy < self.limit && !list_is_empty(&self.waiting)) {
+		struct client *client;
+
+		if (!pace_allows(clock_mono_now(), ret_next))
+			return false;
+		client = next_waiting();
+		if (client != NULL && !hand_over(client)) {
 			list_prepend(&self.waiting, &client->link);
-			break;
+			return true;
 		}
 	}
-	if (list_is_empty(&self.waiting)) {
+	return true;
+}
+
+/* Whenever somebody comes or goes: who waits gets a worker, or the time when we look again is set. */
+static void run(void)
+{
+	struct clock_mono next;
+	bool is_paced = !hand_out(&next);
+
+	if (is_paced)
+		event_at(&self.pace, next, on_pace);
+	else
+		event_cancel(&self.pace);
+	if (list_is_empty(&self.waiting))
 		event_cancel(&self.round);
-	} else {
-		if (self.busy >= self.limit)
-			warn_full();
-		if (!event_is_set(&self.round))
-			event_at(&self.round, clock_in_ms(ROUND_MS), on_round);
-	}
+	else if (!is_paced && !event_is_set(&self.round))
+		event_at(&self.round, clock_in_ms(ROUND_MS), on_round);
+	if (!list_is_empty(&self.waiting) && self.busy >= self.limit)
+		warn_full();
 	front_check_end();
 }

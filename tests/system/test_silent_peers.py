@@ -128,6 +128,20 @@ def test_spoke_and_fell_silent(make_mta):
     mta.wait_log(r"timeout after EHLO from \S*\[127\.1\.")
 
 
+def test_spoke_at_once(make_mta):
+    """Many who speak at once, and then are slow, do not hold up each other."""
+    mta = make_mta(main=NO_EXCEPTIONS)
+    with ExitStack() as stack:
+        socks = peers(stack, mta, 80)
+        start = time.monotonic()
+        for sock in socks:
+            sock.sendall(b"EHLO slow.test\r\n")
+        for sock in socks:
+            assert sock.recv(4000).startswith(b"250-")
+        assert time.monotonic() - start < 2
+        assert len(daemons(mta, "smtpd")) >= 81  # with the template
+
+
 def test_longest_silent_makes_room(make_mta):
     """Who has been silent for longest goes, whoever came first; with 421 4.4.2."""
     mta = make_mta(services=["LISTEN0 inet n - n - 2 smtpd"])
