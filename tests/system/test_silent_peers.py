@@ -138,7 +138,7 @@ def test_spoke_at_once(make_mta):
             sock.sendall(b"EHLO slow.test\r\n")
         for sock in socks:
             assert sock.recv(4000).startswith(b"250-")
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 5
         assert len(daemons(mta, "smtpd")) >= 81  # with the template
 
 
