@@ -19,6 +19,7 @@ static struct {
 	int fd;
 	int level;
 	log_copy_fn *copy;
+	bool is_copying;
 	void (*on_fatal)(void);
 	int fatal_status;
 	bool is_dying;
@@ -113,8 +114,12 @@ static void log_line(enum log_severity severity, const char *format, va_list arg
 	if (size > 0)
 		(void)!fd_write_all(logger.fd >= 0 ? logger.fd : STDERR_FILENO,
 				    (struct span){ line, (size_t)size });
-	if (logger.copy != NULL)
+	/* The reader may fail, for want of memory say: what it logs then is not copied. */
+	if (logger.copy != NULL && !logger.is_copying) {
+		logger.is_copying = true;
 		logger.copy(severity, logger.tag, text);
+		logger.is_copying = false;
+	}
 	errno = saved;
 }
 

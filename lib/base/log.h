@@ -32,7 +32,10 @@ int log_fd(void); /* for who closes all others */
 size_t log_record(char record[LOG_LINE_MAX], enum log_severity severity, const char *tag,
 		  const char *text);
 
-/* A command may add a second reader of its lines, such as the log service or file. */
+/*
+ * A second reader of the lines, such as the log service or file of a command, or who waits for this
+ * process to start. What the reader itself logs is not copied.
+ */
 typedef void log_copy_fn(enum log_severity severity, const char *tag, const char *text);
 void log_copy_to(log_copy_fn *copy);
 

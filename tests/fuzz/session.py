@@ -143,7 +143,7 @@ class Model:
             return self.line(text, "503")
         if self.state.chunked:
             return self.line(text, "503")
-        if reply == "250" and self.state.rcpts >= 5:
+        if reply in ("250", "550", "554") and self.state.rcpts >= 5:  # before it looks at who it is
             return self.line(text, "452")
         if reply == "250":
             self.state.rcpts += 1

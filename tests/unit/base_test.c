@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* lib/base: spans, buffers, the hash table, log_clean. */
+/* lib/base: spans, buffers, the hash table, log lines. */
 
 #include "test.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/htab.h"
@@ -126,6 +129,29 @@ static void test_log_clean(void)
 	CHECK_STR(log_clean(SPAN("\xc0\xaf\xed\xa0\x80")), "?????");
 }
 
+static void copy_without_memory(enum log_severity severity, const char *tag, const char *text)
+{
+	(void)severity;
+	fatal("no memory to pass on %s: %s", tag, text);
+}
+
+/* Whoever reads along and cannot is the end of the process, not of its stack. */
+static void test_fatal_in_copy(void)
+{
+	int status = 0;
+	pid_t child = fork();
+
+	if (child == 0) {
+		int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+		log_open("test", null);
+		log_copy_to(copy_without_memory);
+		fatal("no memory");
+	}
+	CHECK(child > 0 && waitpid(child, &status, 0) == child);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+}
+
 static void test_arena(void)
 {
 	struct arena arena = { 0 };
@@ -152,6 +178,7 @@ int main(void)
 	TEST(buf_read);
 	TEST(htab);
 	TEST(log_clean);
+	TEST(fatal_in_copy);
 	TEST(arena);
 	return test_end();
 }
