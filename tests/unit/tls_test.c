@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "conf/conf.h"
 #include "tls/chains.h"
 #include "tls/keysign.h"
@@ -195,21 +196,35 @@ static void test_signed_text(void)
 
 /* ---- certificates ---- */
 
+/* What the tests themselves stand on is there, or they end. */
+static void need(const void *made)
+{
+	if (made == NULL)
+		fatal("out of memory");
+}
+
 static EVP_PKEY *make_key(const char *kind)
 {
+	EVP_PKEY *made;
+
 	if (strcmp(kind, "RSA") == 0)
-		return EVP_RSA_gen(2048);
-	if (strcmp(kind, "EC") == 0)
-		return EVP_EC_gen("P-256");
-	return EVP_PKEY_Q_keygen(NULL, NULL, kind);
+		made = EVP_RSA_gen(2048);
+	else if (strcmp(kind, "EC") == 0)
+		made = EVP_EC_gen("P-256");
+	else
+		made = EVP_PKEY_Q_keygen(NULL, NULL, kind);
+	need(made);
+	return made;
 }
 
 static X509 *make_certificate(EVP_PKEY *key, EVP_PKEY *signer, const char *cn, const char *issuer,
 			      long from_s, long to_s)
 {
 	X509 *made = X509_new();
-	X509_NAME *name = X509_get_subject_name(made);
+	X509_NAME *name;
 
+	need(made);
+	name = X509_get_subject_name(made);
 	(void)X509_set_version(made, X509_VERSION_3);
 	(void)ASN1_INTEGER_set(X509_get_serialNumber(made), 7);
 	(void)X509_gmtime_adj(X509_getm_notBefore(made), from_s);
@@ -217,6 +232,7 @@ static X509 *make_certificate(EVP_PKEY *key, EVP_PKEY *signer, const char *cn, c
 	(void)X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)cn, -1,
 					 -1, 0);
 	name = X509_NAME_new();
+	need(name);
 	(void)X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)issuer,
 					 -1, -1, 0);
 	(void)X509_set_issuer_name(made, name);
@@ -232,6 +248,7 @@ static void put_pem(struct buf *out, EVP_PKEY *key, X509 *certificate)
 	char *bytes;
 	long size;
 
+	need(bio);
 	if (key != NULL)
 		(void)PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
 	if (certificate != NULL)
@@ -542,7 +559,7 @@ static void test_goodbye(void)
 	int64_t took_ms;
 	bool was_told;
 
-	CHECK(context != NULL);
+	need(context);
 	(void)try_goodbye(context, true, true, &was_told);
 	CHECK(!was_told);
 	(void)try_goodbye(context, false, true, &was_told);
