@@ -9,7 +9,6 @@
 
 #include <sched.h>
 
-#include "base/log.h"
 #include "smtpd/front/front.h"
 
 enum {

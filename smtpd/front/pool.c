@@ -48,7 +48,6 @@ static struct {
 	unsigned busy, parked;
 	unsigned limit, share; /* workers in all, and for one peer */
 	struct event_timer round;
-	struct event_timer pace;
 	struct clock_mono warn_next;
 } self;
 
@@ -357,12 +356,6 @@ static void on_round(struct event_timer *timer)
 	run();
 }
 
-static void on_pace(struct event_timer *timer)
-{
-	(void)timer;
-	run();
-}
-
 /* Hands out clients while there are workers. False when the next one has to wait until *ret_next. */
 static bool hand_out(struct clock_mono *ret_next)
 {
@@ -384,17 +377,16 @@ static bool hand_out(struct clock_mono *ret_next)
 static void run(void)
 {
 	struct clock_mono next;
-	bool is_paced = !hand_out(&next);
 
-	if (is_paced)
-		event_at(&self.pace, next, on_pace);
-	else
-		event_cancel(&self.pace);
-	if (list_is_empty(&self.waiting))
+	if (!hand_out(&next)) {
+		event_at(&self.round, next, on_round);
+	} else if (list_is_empty(&self.waiting)) {
 		event_cancel(&self.round);
-	else if (!is_paced && !event_is_set(&self.round))
-		event_at(&self.round, clock_in_ms(ROUND_MS), on_round);
-	if (!list_is_empty(&self.waiting) && self.busy >= self.limit)
-		warn_full();
+	} else {
+		if (self.busy >= self.limit)
+			warn_full();
+		if (!event_is_set(&self.round))
+			event_at(&self.round, clock_in_ms(ROUND_MS), on_round);
+	}
 	front_check_end();
 }

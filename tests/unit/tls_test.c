@@ -559,6 +559,7 @@ static void test_goodbye(void)
 	int64_t took_ms;
 	bool was_told;
 
+	CHECK(context != NULL);
 	need(context);
 	(void)try_goodbye(context, true, true, &was_told);
 	CHECK(!was_told);
