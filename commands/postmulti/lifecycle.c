@@ -6,7 +6,6 @@
 
 #include "postmulti.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -17,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "conf/conf.h"
@@ -364,18 +364,15 @@ static const char *const queues[] = { "active", "corrupt", "deferred", "hold", "
 /* Whether there is no file, in it or a level below. */
 static bool is_empty(int parent, const char *name, int levels)
 {
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
+	DIR *directory = fd_open_dir(parent, name);
 	const struct dirent *entry;
-	bool has_file = fd < 0 && errno == ENOTDIR;
+	bool has_file = directory == NULL && errno == ENOTDIR;
 
 	while (!has_file && directory != NULL && (entry = readdir(directory)) != NULL)
 		if (entry->d_name[0] != '.')
-			has_file = levels == 0 || !is_empty(fd, entry->d_name, levels - 1);
+			has_file = levels == 0 || !is_empty(dirfd(directory), entry->d_name, levels - 1);
 	if (directory != NULL)
 		(void)closedir(directory);
-	else if (fd >= 0)
-		(void)close(fd);
 	return !has_file;
 }
 

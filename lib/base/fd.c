@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Writing to descriptors; see fd.h. */
+/* Descriptors and directories; see fd.h. */
 
 #include "base/fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 /* What write(2) or pwrite(2) gave: false when it is over. */
@@ -35,4 +36,18 @@ bool fd_write_all_at(int fd, struct span bytes, uint64_t at)
 		if (!take(pwrite(fd, bytes.p, bytes.n, (off_t)(end - bytes.n)), &bytes))
 			return false;
 	return true;
+}
+
+DIR *fd_open_dir(int dir_fd, const char *name)
+{
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+
+	if (directory == NULL && fd >= 0) {
+		int saved = errno;
+
+		(void)close(fd);
+		errno = saved;
+	}
+	return directory;
 }

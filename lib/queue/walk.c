@@ -9,19 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-DIR *queue_dir_stream(int dir_fd)
-{
-	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-
-	if (stream == NULL && fd >= 0) {
-		int saved = errno;
-
-		(void)close(fd);
-		errno = saved;
-	}
-	return stream;
-}
+#include "base/fd.h"
 
 /* The next name that is a queue id; false at the end, with errno 0 unless it could not be read. */
 static bool next_id(DIR *stream, char ret_id[QUEUE_ID_MAX])
@@ -46,9 +34,8 @@ static void open_part(struct queue_walk *walk, int part)
 
 	for (; walk->stream == NULL && part < parts; part++) {
 		walk->part = part;
-		walk->stream = queue_dir_stream(walk->dir == QUEUE_INCOMING ?
-							walk->dirs->incoming[part] :
-							walk->dirs->fds[walk->dir]);
+		walk->stream = fd_open_dir(walk->dir == QUEUE_INCOMING ? walk->dirs->incoming[part] :
+									  walk->dirs->fds[walk->dir], ".");
 		if (walk->stream == NULL)
 			walk->error = errno;
 	}
@@ -88,7 +75,7 @@ void queue_walk_end(struct queue_walk *walk)
 /* Moves what does not belong into `dir_fd`; 0, or errno. */
 static int sort_out(const struct queue_dirs *dirs, int dir_fd, void (*moved)(const char *id))
 {
-	DIR *stream = queue_dir_stream(dir_fd);
+	DIR *stream = fd_open_dir(dir_fd, ".");
 	char id[QUEUE_ID_MAX];
 	int error = stream == NULL ? errno : 0;
 

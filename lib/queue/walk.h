@@ -8,9 +8,6 @@
 
 #include "queue/dirs.h"
 
-/* All that is in a directory, from its beginning, beside other readers; NULL with errno. For closedir(). */
-MUST_USE DIR *queue_dir_stream(int dir_fd);
-
 /*
  * Walks a directory: every name that is a queue id, in no order, for as long as the caller
  * likes. What comes or goes meanwhile may be seen or not.

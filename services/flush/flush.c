@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/event.h"
+#include "base/fd.h"
 #include "base/htab.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -29,7 +30,6 @@
 #include "proc/service.h"
 #include "queue/dirs.h"
 #include "queue/verbs.h"
-#include "queue/walk.h"
 #include "table/match.h"
 
 enum { SITE_NAME_MAX = 200, SITE_LOG_MAX = 16 * 1024 * 1024, QMGR_PATIENCE_MS = 10000 };
@@ -158,7 +158,7 @@ static enum queue_result flush_site(struct span site)
 static void refresh(int older_than_s)
 {
 	int64_t now = clock_wall_now().us / 1000000;
-	DIR *stream = queue_dir_stream(dirs.fds[QUEUE_FLUSH]);
+	DIR *stream = fd_open_dir(dirs.fds[QUEUE_FLUSH], ".");
 	struct dirent *entry;
 	struct stat st;
 

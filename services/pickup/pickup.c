@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/event.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "proc/service.h"
 #include "queue/walk.h"
@@ -124,7 +125,7 @@ static bool is_scrap(const char *name)
 static void remove_scraps(void)
 {
 	int dir = state.dirs.fds[QUEUE_MAILDROP];
-	DIR *stream = queue_dir_stream(dir);
+	DIR *stream = fd_open_dir(dir, ".");
 	struct dirent *entry;
 
 	while (stream != NULL && (entry = readdir(stream)) != NULL)

@@ -6,7 +6,6 @@
 
 #include "services/policyfetch/sts_cache.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -99,16 +98,13 @@ static struct file *list_files(DIR *directory, size_t *ret_count)
 /* Removes what is of no use; and where that is not enough, what will be next. */
 static void clean(void)
 {
-	int fd = openat(self.directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
+	DIR *directory = fd_open_dir(self.directory, ".");
 	int64_t now_s = clock_wall_now().us / 1000000;
 	struct file *files;
 	size_t count, left, most = STS_CACHE_MAX;
 
 	if (directory == NULL) {
 		log_warn("cannot read the directory of MTA-STS policies: %s", strerror(errno));
-		if (fd >= 0)
-			(void)close(fd);
 		return;
 	}
 	files = list_files(directory, &count);

@@ -5,7 +5,6 @@
  * begin with "#" are our own.
  */
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -104,14 +103,11 @@ void store_remove(const char *name)
 
 void store_list(struct buf *ret_names)
 {
-	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
+	DIR *stream = fd_open_dir(directory, ".");
 	const struct dirent *entry;
 
 	if (stream == NULL) {
 		log_warn("cannot read the directory of TLS results: %s", strerror(errno));
-		if (fd >= 0)
-			(void)close(fd);
 		return;
 	}
 	while ((entry = readdir(stream)) != NULL)
