@@ -153,7 +153,7 @@ SAID_OTHERWISE = {
 def clean_log(mta) -> None:
     """Asserts what holds after every attack: no crash, lines that are short and plain, and one for each
     refusal that a stranger() got."""
-    text = mta.log_file.read_bytes()[mta.mark:]
+    text = mta.log_bytes()
     has_all_refusals(mta, text.decode("utf-8", "replace"))
     for line in text.split(b"\n"):
         assert len(line) <= LOG_LINE, line

@@ -50,7 +50,7 @@ def try_fault(bench: Bench, preload: Preload, program: str, most: int) -> tuple[
     preload.limit(program, DESCRIPTORS, 0)
     restart(bench, program)
     wrong = bench.recover(number)
-    log = bench.instance.new_log()
+    log = bench.instance.log()
     has_felt = "Too many open files" in log or "bad command startup" in log
     return has_felt, [f"{program} with {most}: {x}" for x in wrong + crashes(log)]
 

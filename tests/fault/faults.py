@@ -47,7 +47,7 @@ class FaultBench(Bench):
         number, queue_id = self.send(fault.program in BY_SENDMAIL)
         wait_until(lambda: self.has_ended(number, trace), 2.5)
         lines = trace.stop()
-        text = self.instance.new_log()
+        text = self.instance.log()
         wrong = [] if not has_hit(lines) else wrong_success(fault, lines, queue_id, text)
         if number > 0 and max(self.books.records[number].copies.values(), default=0) > 2:
             wrong.append("more than one duplicate")

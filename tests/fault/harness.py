@@ -368,7 +368,7 @@ def conclude(line: str, faults: list[str], instance: Instance) -> None:
     if len(faults) > 50:
         print(f"and {len(faults) - 50} more")
     if faults:
-        log = instance.log_file.read_text(errors="replace").splitlines()
+        log = instance.log(all=True).splitlines()
         interesting = [x for x in log if any(w in x for w in ("warning", "fatal", "panic", "error"))]
         print("\n".join(interesting[-60:]))
     instance.destroy()

@@ -108,7 +108,7 @@ class MemoryBench(Bench):
                 "library": self.try_library}[fault.kind]
         wrong = play(fault)
         happened = self.preload.disarm(fault.program) > 0
-        log = self.instance.new_log()
+        log = self.instance.log()
         crashed = crashes(log) + [x for x in wrong if x.startswith("died of signal")]
         if crashed and self.preload.get(fault.program, IN_LIBC) > 0:
             self.crashes_in_libc += 1

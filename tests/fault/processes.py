@@ -96,7 +96,7 @@ def try_fault(bench: Bench, group: Group, preload: Preload, rng: random.Random) 
         preload.limit(program, PROCESSES, 0)
         kill_program(bench, program)
     wrong = bench.recover(number)
-    log = bench.instance.new_log()
+    log = bench.instance.log()
     has_felt = group.refusals() > before or any(x in log for x in CANNOT_FORK)
     return has_felt, [f"{name}: {x}" for x in wrong + crashes(log)]
 

@@ -299,7 +299,7 @@ def main() -> None:
             wrong.append(text)
 
     def delivered() -> int:
-        return len(re.findall(r" status=sent ", instance.log_file.read_text(errors="replace")))
+        return len(re.findall(r" status=sent ", instance.log(all=True)))
 
     if not wrong:
         try:
@@ -308,7 +308,7 @@ def main() -> None:
             wrong.append(str(e))
         if delivered() != owed:
             wrong.append(f"{owed} copies accepted, {delivered()} delivered")
-    log = instance.log_file.read_text(errors="replace")
+    log = instance.log(all=True)
     wrong += re.findall(r"(?m)^.*(?:killed by signal|panic: |fatal: ).*$", log)[:5]
     print("\n".join(wrong))
     instance.destroy()

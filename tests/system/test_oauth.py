@@ -146,7 +146,7 @@ def tokens(endpoint, case, relay=None, **more):
 @pytest.fixture(autouse=True)
 def _no_secrets(mta):
     yield
-    log = mta.log_file.read_text()
+    log = mta.log(all=True)
     for secret in SECRETS:
         assert secret not in log
 
