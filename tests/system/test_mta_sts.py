@@ -500,7 +500,7 @@ def test_policyfetch_is_away(mta, make_sink):
     sink = make_sink(A)
     with mta.settings(master_service_disable="policyfetch.unix"):
         deferred(deliver(mta, "enforce.test"), "4.3.0", "cannot find out the MTA-STS policy")
-    assert not sink.sessions
+        assert not sink.sessions
 
 
 def test_policyfetch_is_killed(mta, make_sink):

@@ -527,7 +527,8 @@ def test_client_forgets_refusals(client, make_sink):
     with mta.settings(smtp_sasl_auth_cache_time="1d"):
         for _ in range(2):
             mta.wait_delivery(mta.inject("x@y.test"))
-    assert [s.verbs().count("AUTH") for s in sink.sessions] == [1] * 4
+    tries = [s.verbs().count("AUTH") for s in sink.sessions]  # and of those that waited
+    assert len(tries) >= 4 and set(tries) == {1}
 
 
 @pytest.mark.parametrize("challenge", ["!!!", "cj1ldmlsLHM9QUFBQSxpPTQwOTY=", "", "A" * 3000])
