@@ -81,7 +81,7 @@ static bool try_kept(struct transfer *transfer, const struct target *target, boo
 	    session.is_tls_optional != transfer->is_tls_optional ||
 	    !requiretls_fits(&session, transfer) ||
 	    !session_may_stay(&session) ||
-	    stream_has_input(&session.stream) || session.stream.status != IO_OK) {
+	    !stream_is_quiet(&session.stream)) {
 		session.is_broken = session.is_broken || session.stream.status != IO_OK;
 		session_end(&session);
 		return false;

@@ -88,8 +88,7 @@ static bool read_greeting(void)
 /* One that speaks unasked has gone, or restarts. */
 static bool is_stale(void)
 {
-	return self.is_open &&
-	       (self.stream.status != IO_OK || stream_has_input(&self.stream));
+	return self.is_open && !stream_is_quiet(&self.stream);
 }
 
 static bool open_connection(void)

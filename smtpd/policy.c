@@ -246,7 +246,7 @@ static bool is_worn_out(struct policy_server *server)
 	return clock_is_past(clock_add_ms(server->used, (int64_t)server->max_idle_s * 1000)) ||
 	       clock_is_past(clock_add_ms(server->opened, (int64_t)server->max_ttl_s * 1000)) ||
 	       (server->request_limit > 0 && server->requests >= server->request_limit) ||
-	       stream_has_input(&server->stream); /* its end, or what nobody asked for */
+	       !stream_is_quiet(&server->stream);
 }
 
 static bool open_stream(struct policy_server *server, struct buf *problem)

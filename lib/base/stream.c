@@ -296,6 +296,12 @@ bool stream_has_input(struct stream *stream)
 	return read_once(stream, &would_wait, &events) == IO_OK && stream->in_end > 0;
 }
 
+bool stream_is_quiet(struct stream *stream)
+{
+	/* To look for input is to see the end. */
+	return !stream_has_input(stream) && stream->status == IO_OK;
+}
+
 enum io_status stream_line(struct stream *stream, size_t limit, struct span *ret_line,
 			   bool *ret_is_crlf)
 {

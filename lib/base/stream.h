@@ -105,6 +105,9 @@ struct span stream_buffered(const struct stream *stream);
 /* Whether input can be had without waiting (buffered, or readable now). */
 bool stream_has_input(struct stream *stream);
 
+/* Whether a kept connection is good for another question: no failure, no end, and nothing said unasked. */
+bool stream_is_quiet(struct stream *stream);
+
 void stream_write(struct stream *stream, struct span bytes);
 void stream_printf(struct stream *stream, const char *format, ...) PRINTF_LIKE(2, 3);
 enum io_status stream_flush(struct stream *stream);
