@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from pathlib import Path
 
@@ -33,6 +34,7 @@ http {{
     access_log {dir}/access.log hits;
     server_tokens off;
     server_names_hash_bucket_size 128;
+    server {{ listen unix:{dir}/caught-up; return 204; }}
     client_body_temp_path {dir}/tmp;
     proxy_temp_path {dir}/tmp;
     fastcgi_temp_path {dir}/tmp;
@@ -105,8 +107,20 @@ class Web:
         self.file(f"mta-sts.{domain}", ".well-known/mta-sts.txt",
                   text and text.replace("{domain}", domain))
 
+    def _catch_up(self) -> None:
+        """Waits until what came before is in the log, which is written when a request has ended: the one
+        process has seen that when it answers another."""
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(10)
+            sock.connect(str(self.dir / "caught-up"))
+            sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            while sock.recv(4096):
+                pass
+
     def hits(self, host: str, method: str = "GET") -> int:
         """How many requests came for that host, answered in whatever way."""
+        if self.process:
+            self._catch_up()
         log = self.dir / "access.log"
         lines = log.read_text().splitlines() if log.exists() else []
         return sum(line.startswith(f"{host} {method} ") for line in lines)

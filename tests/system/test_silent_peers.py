@@ -46,8 +46,11 @@ def memory_mb(mta):
     """Memory of all its daemons: their proportional set sizes."""
     kb = 0
     for pid in daemons(mta):
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        kb += next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+        try:
+            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        except OSError:
+            continue  # it has ended
+        kb += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
     return kb / 1024
 
 
