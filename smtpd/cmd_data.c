@@ -54,25 +54,25 @@ static void await_content(struct session *s)
 		tcp_acknowledge_at_once(s->stream.fd);
 }
 
-/* Notes what smtpd_forbid_bare_newline is about. */
-static void look_for_bare_newline(struct session *s, struct span bytes, char before)
+/* Notes what smtpd_forbid_bare_newline is about. The CR may have been in the piece or chunk before. */
+static void look_for_bare_newline(struct transaction *mail, struct span bytes)
 {
 	size_t at, from = 0;
 
-	while (!s->saw_bare_newline && span_chr(span_from(bytes, from), '\n', &at)) {
+	while (!mail->saw_bare_newline && span_chr(span_from(bytes, from), '\n', &at)) {
 		size_t lf = from + at;
-		char previous = lf > 0 ? bytes.p[lf - 1] : before;
+		char previous = lf > 0 ? bytes.p[lf - 1] : mail->last_byte;
 
-		s->saw_bare_newline = previous != '\r';
+		mail->saw_bare_newline = previous != '\r';
 		from = lf + 1;
 	}
+	if (bytes.n > 0)
+		mail->last_byte = bytes.p[bytes.n - 1];
 }
 
 static void take_content(struct session *s, struct span bytes)
 {
-	static const char none = '\n';
-
-	look_for_bare_newline(s, bytes, none);
+	look_for_bare_newline(&s->mail, bytes);
 	s->mail.content_bytes += bytes.n;
 	submit_content(s, bytes);
 }
@@ -152,7 +152,7 @@ static void finish_message(struct session *s)
 	bool is_bare_refused = strcmp(conf->smtpd_forbid_bare_newline, "reject") == 0;
 
 	s->where = "END-OF-MESSAGE";
-	if (s->saw_bare_newline && is_bare_refused && !s->mail.is_broken &&
+	if (s->mail.saw_bare_newline && is_bare_refused && !s->mail.is_broken &&
 	    match_client(tables.bare_newline_exceptions, &s->lookup, span_of(s->peer.name),
 			 span_of(s->peer.addr)) != MATCH_YES) {
 		log_info("%s: reject: bare <LF> received from %s",
@@ -169,7 +169,6 @@ static void finish_message(struct session *s)
 	}
 	session_reset_mail(s);
 	notice_flush(s);
-	s->saw_bare_newline = false;
 }
 
 void cmd_data(struct session *s, struct span arguments)

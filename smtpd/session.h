@@ -62,6 +62,8 @@ struct transaction {
 	bool is_broken;       /* content is read and dropped; `failure` is the answer */
 	struct buf failure;
 	uint64_t content_bytes;
+	char last_byte;        /* of the content so far */
+	bool saw_bare_newline; /* smtpd_forbid_bare_newline */
 };
 
 struct session {
@@ -104,7 +106,6 @@ struct session {
 	struct buf reply; /* of the last check, see smtpd/check.h */
 	struct buf words; /* decoded parts of MAIL and RCPT */
 	struct arena line_arena; /* a command that smtpd_command_filter made */
-	bool saw_bare_newline;
 	bool is_stressed;
 	unsigned troubles;       /* enum notice_class */
 	struct buf transcript;

@@ -54,7 +54,7 @@ static void start_session(struct session *s, int fd)
 	buf_reset(&s->helo);
 	buf_reset(&s->login);
 	s->said_size = 0;
-	s->is_esmtp = s->may_pipeline = s->must_close = s->saw_bare_newline = false;
+	s->is_esmtp = s->may_pipeline = s->must_close = false;
 	s->has_chunking = true;
 	s->tls = NULL;
 	s->is_tls_hidden = false;
