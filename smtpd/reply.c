@@ -111,12 +111,6 @@ void log_refusal(const struct session *s, struct span text)
 }
 
 /* "%s" is a restriction's or cleanup's reply; all others are about the protocol. */
-static bool is_refusal(const struct session *s, const char *format)
-{
-	return *format == '4' || *format == '5' ||
-	       (*format == '%' && buf_span(&s->reply).n > 0 && *buf_str(&s->reply) >= '4');
-}
-
 static void count_error(struct session *s, const char *format)
 {
 	s->errors++;
@@ -133,7 +127,7 @@ void reply(struct session *s, const char *format, ...)
 	va_start(args, format);
 	(void)buf_vprintf(&text, format, args);
 	va_end(args);
-	if (is_refusal(s, format)) {
+	if (*buf_str(&text) >= '4') {
 		if (*format != '%')
 			log_refusal(s, buf_span(&text));
 		count_error(s, format);
