@@ -57,7 +57,7 @@ static void start_session(struct session *s, int fd)
 	s->is_esmtp = s->may_pipeline = s->must_close = false;
 	s->has_chunking = true;
 	s->tls = NULL;
-	s->is_tls_hidden = false;
+	s->is_tls_hidden = s->has_tls_warning = false;
 	s->ext = SMTP_EXT_SIZE | SMTP_EXT_8BITMIME | SMTP_EXT_DSN;
 	s->protocol = NULL;
 	s->errors = s->junk = 0;
