@@ -49,6 +49,9 @@ struct service_program {
 	 */
 	void (*serve)(int fd, const char *client);
 
+	/* WORKERS: clients stay when they have no question; serve() waits with service_wait_turn(). */
+	bool clients_stay;
+
 	/* LOOP: a new connection, owned by the function; it must not wait. */
 	void (*on_connection)(int fd, const char *client);
 
@@ -129,6 +132,12 @@ bool service_is_draining(void);
  * when this generation ends: an idle client is then left alone, it will connect again.
  */
 MUST_USE bool service_wait(int fd, struct clock_mono deadline);
+
+/*
+ * WORKERS: as service_wait() without a deadline; false also when all maxproc workers have a client, another
+ * client waits, and this one, which has said nothing, is to make room.
+ */
+MUST_USE bool service_wait_turn(int fd);
 
 /*
  * WORKERS: the watchdog. A worker that is busy for daemon_timeout is ended by SIGALRM. Its time begins

@@ -58,6 +58,8 @@ static struct {
 	struct event_fd children;
 	struct event_timer pause;
 	int drain_read, drain_write; /* its end of file tells the workers to finish */
+	int crowd;                   /* an eventfd: for each count of it one silent client goes */
+	bool has_asked;              /* for room, since a worker took a client last */
 	bool is_draining;
 	workers_crashed_fn *on_crash;
 } template;
@@ -121,18 +123,40 @@ void service_limit(int limit_s)
 		service_busy();
 }
 
-bool service_wait(int fd, struct clock_mono deadline)
+/* Whether the first has input, or an end. */
+static bool wait_for(struct pollfd *p, nfds_t count, struct clock_mono deadline)
 {
-	struct pollfd p[2] = { { .fd = fd, .events = POLLIN },
-			       { .fd = template.drain_read, .events = POLLIN } };
 	int ready;
 
 	service_idle();
 	do {
-		ready = poll(p, 2, clock_poll_ms(deadline));
+		ready = poll(p, count, clock_poll_ms(deadline));
 	} while (ready < 0 && errno == EINTR);
 	service_busy();
 	return ready > 0 && p[0].revents != 0;
+}
+
+bool service_wait(int fd, struct clock_mono deadline)
+{
+	struct pollfd p[2] = { { .fd = fd, .events = POLLIN },
+			       { .fd = template.drain_read, .events = POLLIN } };
+
+	return wait_for(p, ARRAY_LEN(p), deadline);
+}
+
+bool service_wait_turn(int fd)
+{
+	struct pollfd p[3] = { { .fd = fd, .events = POLLIN },
+			       { .fd = template.drain_read, .events = POLLIN },
+			       { .fd = template.crowd, .events = POLLIN } };
+	uint64_t one;
+
+	while (!wait_for(p, ARRAY_LEN(p), CLOCK_NEVER)) {
+		/* All who wait so are woken, and one is the first. */
+		if (p[2].revents == 0 || read(template.crowd, &one, sizeof(one)) > 0)
+			return false;
+	}
+	return true;
 }
 
 bool service_is_stressed(void)
@@ -286,19 +310,36 @@ static bool may_fork(void)
 	       atomic_load(&scoreboard->total) < scoreboard->limit;
 }
 
+/* Whether a client that waits needs the place of one that has nothing to say. */
+static bool may_ask_for_room(void)
+{
+	return template.program->clients_stay && !template.is_draining && !template.has_asked &&
+	       atomic_load(&scoreboard->idle) <= 0 &&
+	       atomic_load(&scoreboard->total) >= scoreboard->limit;
+}
+
+static void ask_for_room(void)
+{
+	uint64_t one = 1;
+
+	template.has_asked = write(template.crowd, &one, sizeof(one)) > 0;
+}
+
 static void on_listener(struct event_fd *watch, unsigned events)
 {
 	(void)watch;
 	(void)events;
 	if (may_fork())
 		fork_worker();
+	else if (may_ask_for_room())
+		ask_for_room();
 	watch_listeners();
 }
 
-/* Looks at the listeners only while a connection there would need a new worker. */
+/* Looks at the listeners only while a connection there would need a new worker, or another's place. */
 static void watch_listeners(void)
 {
-	bool must_watch = may_fork();
+	bool must_watch = may_fork() || may_ask_for_room();
 
 	for (size_t i = 0; i < template.listeners.count; i++) {
 		if (must_watch)
@@ -315,6 +356,7 @@ static void on_nobody_idle(struct event_fd *watch, unsigned events)
 
 	(void)events;
 	(void)!read(watch->fd, &count, sizeof(count));
+	template.has_asked = false;
 	watch_listeners();
 }
 
@@ -414,6 +456,9 @@ void workers_start(const struct service_program *program, const struct jail *jai
 	if (fd < 0)
 		fatal("eventfd: %s", strerror(errno));
 	event_watch(&template.nobody_idle, fd, EPOLLIN, on_nobody_idle);
+	template.crowd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
+	if (template.crowd < 0)
+		fatal("eventfd: %s", strerror(errno));
 
 	(void)sigemptyset(&mask);
 	(void)sigaddset(&mask, SIGCHLD);

@@ -181,19 +181,24 @@ static bool handle(struct ipc_channel *channel, const struct msg_table_request *
 	return status == IPC_OK;
 }
 
-/* One client, for as long as it stays: it keeps its connection and asks when it must. */
+/*
+ * One client, for as long as it stays: it keeps its connection and asks when it must. When there are more
+ * clients than workers those that have no question give way, and connect again for the next one; not
+ * before the first, which is on its way.
+ */
 static void serve(int fd, const char *client)
 {
 	struct ipc_channel channel;
 	struct msg_table_request request;
+	bool was_asked = false;
 
 	self.client = client;
 	copies_serve(client);
 	ipc_attach(&channel, fd);
-	while (service_wait(fd, CLOCK_NEVER) &&
+	while ((was_asked ? service_wait_turn(fd) : service_wait(fd, CLOCK_NEVER)) &&
 	       IPC_EXPECT(&channel, table_request, &request, clock_in_ms(0)) == IPC_OK &&
 	       handle(&channel, &request))
-		;
+		was_asked = true;
 	ipc_close(&channel);
 }
 
@@ -204,6 +209,7 @@ int main(int argc, char **argv)
 		.kind = SERVICE_WORKERS,
 		.prepare = prepare,
 		.serve = serve,
+		.clients_stay = true,
 	};
 
 	return service_main(argc, argv, &program);

@@ -185,3 +185,17 @@ def test_dgram(mta):
     assert stat.S_ISSOCK(os.stat(mta.queue / "public/postlog").st_mode)
     mta.run("postlog", "-t", "note", "by datagram").ok()
     mta.wait_log(r"note\[\d+\]: by datagram")
+
+
+def test_more_clients_than_proxymap(make_mta):
+    """One process of proxymap answers all clients, also those that came behind one that stays;
+    proxymap(8)."""
+    services = ["LISTEN1 inet n - n - 1 smtpd", "LISTEN2 inet n - n - 1 smtpd",
+                "proxymap unix - - n - 1 proxymap"]
+    mta = make_mta(services=services,
+                   main={"local_recipient_maps": "proxy:unix:passwd.byname"})
+    with mta.smtp(listen=1) as first, mta.smtp(listen=2) as second:
+        for c in (first, second) * 3:
+            c.ehlo()
+            c.transaction("a@client.test", "bob@example.test", message())
+    assert not mta.grep_log("service does not answer")
