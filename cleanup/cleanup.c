@@ -116,6 +116,22 @@ static bool take_open(struct ipc_channel *channel, const struct submitter *submi
 }
 
 /*
+ * Between messages a client may be silent for long. When this generation ends meanwhile it hears of it,
+ * so that its next message goes to one that knows the tables of today. It may have begun with the
+ * message whose id it has: that is still taken.
+ */
+static bool await_open(struct ipc_channel *channel)
+{
+	struct msg_submit_ready leaving = { .queue_id = SPAN("") };
+
+	if (!service_wait(channel->fd, CLOCK_NEVER) &&
+	    IPC_SEND(channel, submit_ready, &leaving, -1, ipc_deadline()) != IPC_OK)
+		return false;
+	service_idle();
+	return true;
+}
+
+/*
  * One message: submit_open, then recipients, then data. False when the client has gone or talks
  * nonsense; what it sent until then is forgotten.
  */
@@ -129,8 +145,8 @@ static bool take_message(struct ipc_channel *channel, const struct submitter *su
 
 		/* How long a remote client may take is smtpd's business: it goes when it gives up.
 		 */
-		if (!is_open)
-			service_idle();
+		if (!is_open && !await_open(channel))
+			return false;
 		if (ipc_recv(channel, CLOCK_NEVER) != IPC_OK)
 			return false;
 		if (!is_open)

@@ -86,7 +86,7 @@ static bool submit(struct ipc_channel *cleanup, struct span text, struct clock_m
 
 	return submit_open(cleanup, &start, deadline) &&
 	       submit_bytes(cleanup, text, true, deadline) &&
-	       IPC_EXPECT(cleanup, submit_done, &done, deadline) == IPC_OK &&
+	       submit_answer(cleanup, &done, deadline) == IPC_OK &&
 	       done.result == SUBMIT_OK;
 }
 

@@ -281,7 +281,7 @@ static bool settle_authors(struct session *s)
 		return false;
 	}
 	if (IPC_SEND(&s->cleanup, submit_consent, &consent, -1, ipc_deadline()) != IPC_OK ||
-	    ipc_recv(&s->cleanup, ipc_deadline()) != IPC_OK)
+	    submit_hear(&s->cleanup, ipc_deadline()) != IPC_OK)
 		lost_cleanup(s);
 	return true;
 }
@@ -291,7 +291,7 @@ void submit_finish(struct session *s)
 	struct msg_submit_done done;
 
 	send_data(s, true);
-	if (!s->mail.is_broken && ipc_recv(&s->cleanup, ipc_deadline()) != IPC_OK)
+	if (!s->mail.is_broken && submit_hear(&s->cleanup, ipc_deadline()) != IPC_OK)
 		lost_cleanup(s);
 	if (!s->mail.is_broken && authors_option(s) != 0 &&
 	    strcmp(ipc_name(buf_span(&s->cleanup.in)), "submit_authors") == 0 && !settle_authors(s)) {

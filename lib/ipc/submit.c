@@ -12,7 +12,7 @@
 
 enum { SUBMIT_ID_BYTES = 32, ENVELOPE_BYTES = 16384, PIECE_BYTES = 128 * 1024 };
 
-/* Between messages cleanup says nothing: whatever is there to read is its end. */
+/* Between messages cleanup says nothing: whatever is there to read is its end, or that it is near. */
 static bool is_alive(const struct ipc_channel *channel)
 {
 	struct pollfd p = { .fd = channel->fd, .events = POLLIN };
@@ -75,6 +75,27 @@ bool submit_bytes(struct ipc_channel *channel, struct span bytes, bool is_last,
 			return false;
 	} while (bytes.n > 0);
 	return true;
+}
+
+enum ipc_status submit_hear(struct ipc_channel *channel, struct clock_mono deadline)
+{
+	struct msg_submit_ready leaving;
+	enum ipc_status status;
+
+	do {
+		status = ipc_recv(channel, deadline);
+	} while (status == IPC_OK && IPC_GET(channel, submit_ready, &leaving));
+	return status;
+}
+
+enum ipc_status submit_answer(struct ipc_channel *channel, struct msg_submit_done *ret_done,
+			      struct clock_mono deadline)
+{
+	enum ipc_status status = submit_hear(channel, deadline);
+
+	if (status == IPC_OK && !IPC_GET(channel, submit_done, ret_done))
+		status = IPC_BROKEN;
+	return status;
 }
 
 uint32_t submit_options(void)

@@ -11,6 +11,10 @@
  *     client:  submit_consent, or it closes
  *     cleanup: submit_done(result, next_queue_id)
  *
+ * When cleanup's tables or configuration have changed while it waits, it says submit_ready without a
+ * queue id: it still takes the message whose id it gave, which the client may have begun with, and then
+ * closes. submit_connect() then reaches a cleanup that knows the new ones.
+ *
  * SUBMIT_OK means that the message is durable. A client that closes before the last submit_data, or
  * instead of submit_consent, has submitted nothing. cleanup may answer submit_done before the last
  * data: the client then need not send the rest, and closes or goes on with submit_data(is_last)
@@ -64,6 +68,14 @@ MUST_USE bool submit_open(struct ipc_channel *channel, const struct submit_start
  */
 MUST_USE bool submit_bytes(struct ipc_channel *channel, struct span bytes, bool is_last,
 			   struct clock_mono deadline);
+
+/*
+ * The next that cleanup says of the message, to be read with IPC_GET; submit_answer() takes nothing but
+ * submit_done. As ipc_recv().
+ */
+MUST_USE enum ipc_status submit_hear(struct ipc_channel *channel, struct clock_mono deadline);
+MUST_USE enum ipc_status submit_answer(struct ipc_channel *channel, struct msg_submit_done *ret_done,
+				       struct clock_mono deadline);
 
 /* The options (SUBMIT_) that receive_override_options of this process asks for. */
 uint32_t submit_options(void);

@@ -180,7 +180,7 @@ static struct deliver_outcome submit(struct run *run, const struct forwarding *f
 	if (!send_open(run, forwarding, limit) || !send_rcpts(forwarding, limit) ||
 	    !send_content(run, forwarding, id, limit))
 		limit = clock_in_ms(0);
-	if (IPC_EXPECT(&cleanup, submit_done, &done, limit) != IPC_OK) {
+	if (submit_answer(&cleanup, &done, limit) != IPC_OK) {
 		ipc_close(&cleanup);
 		next_id[0] = '\0';
 		return fault;

@@ -131,7 +131,7 @@ static bool close_submission(struct submission *s, char ret_id[32])
 
 	send_piece(s, true);
 	(void)snprintf(ret_id, 32, "%s", next_id);
-	if (s->is_broken || IPC_EXPECT(&cleanup, submit_done, &done, s->deadline) != IPC_OK)
+	if (s->is_broken || submit_answer(&cleanup, &done, s->deadline) != IPC_OK)
 		return false;
 	if (done.result != SUBMIT_OK && done.result != SUBMIT_DISCARD) {
 		log_warn("notification not accepted: %s %s", log_clean(done.status),

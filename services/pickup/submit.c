@@ -84,7 +84,7 @@ enum pickup_result handover_finish(struct handover *handover)
 	struct msg_submit_done done;
 
 	if (handover->is_lost ||
-	    IPC_EXPECT(&cleanup, submit_done, &done, ipc_deadline()) != IPC_OK ||
+	    submit_answer(&cleanup, &done, ipc_deadline()) != IPC_OK ||
 	    done.next_queue_id.n >= sizeof(next_id)) {
 		log_warn("%s: lost the connection to the %s service; %s stays in maildrop",
 			 handover->queue_id, conf->cleanup_service_name, handover->name);

@@ -113,7 +113,7 @@ static enum outcome submit(const struct report *report, struct span rcpt, struct
 		  submit_connect(&cleanup, conf->cleanup_service_name, id) &&
 		  begin(&cleanup, rcpt, deadline) &&
 		  submit_bytes(&cleanup, buf_span(&message), true, deadline) &&
-		  IPC_EXPECT(&cleanup, submit_done, &done, deadline) == IPC_OK;
+		  submit_answer(&cleanup, &done, deadline) == IPC_OK;
 	if (!is_good)
 		(void)buf_printf(why, "the %s service does not take it", conf->cleanup_service_name);
 	else if (done.result == SUBMIT_OK || done.result == SUBMIT_DISCARD)

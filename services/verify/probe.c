@@ -84,7 +84,7 @@ static void on_cleanup(struct event_fd *watch, unsigned events)
 
 	(void)events;
 	status = probe->is_sent
-			 ? IPC_EXPECT(&probe->cleanup, submit_done, &done, clock_in_ms(0))
+			 ? submit_answer(&probe->cleanup, &done, clock_in_ms(0))
 			 : IPC_EXPECT(&probe->cleanup, submit_ready, &ready, clock_in_ms(0));
 	if (status == IPC_TIMEOUT)
 		return;

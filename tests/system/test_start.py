@@ -69,6 +69,42 @@ def test_changed_file_counts(instance):
     instance.wait_empty_queue()
 
 
+def is_refused(instance):
+    """What another process of smtpd hears."""
+    with instance.smtp() as c:
+        c.ehlo()
+        c.mail("a@client.test")
+        c.rcpt("carol@example.test")
+        return c.data("Subject: other\n\n", None).code == 550
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_changed_file_counts_at_once(instance, begun):
+    """When cleanup has begun anew, the next message meets the new table, though smtpd has kept its
+    connection to a process of before; a message that it had begun with goes through."""
+    checks = instance.write("checks", "/^Subject: never/ REJECT\n")
+    instance.services.append("LISTEN1 inet n - n - 1 smtpd")
+    instance.main["header_checks"] = f"regexp:{checks}"
+    instance.write_main()
+    instance.write_master()
+    instance.start()
+    with instance.smtp(1) as c:
+        c.ehlo()
+        c.transaction("a@client.test", "bob@example.test", "Subject: one\n\n")
+        if begun:
+            c.mail("a@client.test")
+            c.rcpt("bob@example.test")
+        instance.write("checks", "/^Subject:/ REJECT now\n")
+        poll(lambda: is_refused(instance), 15, "a new cleanup")
+        if begun:
+            c.data("Subject: two\n\n")
+        c.mail("a@client.test")
+        c.rcpt("bob@example.test")
+        c.data("Subject: three\n\n", r"550 5\.7\.1 now")
+        c.quit()
+    assert len(instance.wait_maildir("bob", 1 + begun)) == 1 + begun
+
+
 def test_stock_pipe_services(make_mta):
     """Services of a stock master.cf whose user does not exist here keep nobody from starting;
     mail for them waits."""
