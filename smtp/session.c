@@ -433,6 +433,25 @@ static bool send_xforward(struct session *session, struct transfer *transfer, st
 	return true;
 }
 
+bool session_wants_xforward(const struct session *session)
+{
+	unsigned offered = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(attributes); i++)
+		offered |= session->features & attributes[i].feature;
+	return conf->smtp_send_xforward_command && offered != 0;
+}
+
+/* In a transaction, which the message before may have left open, no server takes attributes. */
+static bool end_transaction(struct session *session)
+{
+	chat_say(session, "RSET");
+	if (chat_listen(session, conf->smtp_rset_timeout, NULL, NULL) == CHAT_OK && is_good(session))
+		return true;
+	session->is_broken = true;
+	return false;
+}
+
 bool session_xforward(struct session *session, struct transfer *transfer)
 {
 	const struct msg_envelope *envelope = &transfer->delivery->envelope;
@@ -445,8 +464,10 @@ bool session_xforward(struct session *session, struct transfer *transfer)
 	struct buf line = BUF_INIT(XFORWARD_LINE_MAX), pair = BUF_INIT(XFORWARD_LINE_MAX);
 	bool is_well = true;
 
-	if (!conf->smtp_send_xforward_command)
+	if (!session_wants_xforward(session))
 		return true;
+	if (session->uses > 0 && !end_transaction(session))
+		return false;
 	for (size_t i = 0; i < ARRAY_LEN(attributes) && is_well; i++) {
 		if ((session->features & attributes[i].feature) == 0)
 			continue;

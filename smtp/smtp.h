@@ -285,6 +285,9 @@ void session_set_names(struct session *session, const struct target *target,
 /* The server's address or path, as tables are asked for it. */
 struct span session_address(const struct session *session);
 
+/* Whether XFORWARD is said before each message: in a kept session behind RSET. */
+bool session_wants_xforward(const struct session *session);
+
 /*
  * XFORWARD for this message, when it is wanted. False: the session is of no use, and trouble.c was told
  * unless it was a kept one, which may have been dead.

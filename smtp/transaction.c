@@ -288,8 +288,9 @@ static bool exchange_envelope(struct transaction *tx)
 {
 	size_t end = data_step(tx) +
 		     (!deliver_is_probe(tx->transfer->delivery) || probes_data());
+	bool is_reset = tx->session->uses == 0 || session_wants_xforward(tx->session);
 
-	tx->heard = tx->sent = tx->session->uses > 0 ? STEP_RSET : STEP_MAIL;
+	tx->heard = tx->sent = is_reset ? STEP_MAIL : STEP_RSET;
 	tx->session->uses++;
 	while (tx->sent < end) {
 		if (!is_pipelining(tx) &&
