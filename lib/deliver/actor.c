@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -118,6 +119,16 @@ static int check_again(const struct actor_rules *rules, const struct actor_ident
 	return error == 0 && (again.uid != who->uid || again.gid != who->gid) ? EPERM : error;
 }
 
+/* Whether the directory that we stay in still has its name. Another may have been put or mounted there. */
+static bool is_in_place(const struct actor_work *work)
+{
+	struct stat ours, named;
+
+	return work->identity->beneath == NULL ||
+	       (fstat(work->dir_fd, &ours) == 0 && stat(work->identity->beneath, &named) == 0 &&
+		ours.st_dev == named.st_dev && ours.st_ino == named.st_ino);
+}
+
 /* The process of an actor: one request, or all that come. */
 NORETURN static void actor_main(int fd, const struct actor_rules *rules,
 				const struct actor_identity *who)
@@ -126,6 +137,7 @@ NORETURN static void actor_main(int fd, const struct actor_rules *rules,
 	struct msg_act_request request;
 	struct msg_act_answer answer;
 	struct ipc_channel channel;
+	bool is_kept = false, is_elsewhere;
 	int error = 0;
 
 	close_others(fd, -1);
@@ -151,10 +163,15 @@ NORETURN static void actor_main(int fd, const struct actor_rules *rules,
 
 		if (error == 0 && rules->are_lasting)
 			error = check_again(rules, who, &request);
+		is_elsewhere = error == 0 && is_kept && !is_in_place(&work);
+		if (is_elsewhere)
+			error = ESTALE;
 		if (error != 0)
 			answer_failure(&answer, &work.act, error, "cannot act as the user");
 		else
 			actor_do(&work, &request, queue_fd, &answer);
+		answer.is_elsewhere = is_elsewhere;
+		is_kept = true;
 		if (queue_fd >= 0)
 			(void)close(queue_fd);
 		if (IPC_SEND(&channel, act_answer, &answer, -1, clock_in_ms(ACTOR_SEND_MS)) != IPC_OK)

@@ -130,10 +130,19 @@ void actor_ask(const struct msg_act_request *request, int queue_fd, struct msg_a
 		(void)ask_monitor(request, queue_fd, ret);
 		return;
 	}
-	/* One that has gone meanwhile did not see the request. */
+	/* One that has gone meanwhile did not see the request, and one that is elsewhere goes now. */
 	for (int attempt = 0; attempt < 2; attempt++) {
+		enum asked asked;
+
 		actor = lasting_actor(request, ret);
-		if (actor == NULL || ask_over(actor, request, queue_fd, ret) != NOT_SENT)
+		if (actor == NULL)
 			return;
+		asked = ask_over(actor, request, queue_fd, ret);
+		if (asked == ANSWERED && ret->is_elsewhere) {
+			ipc_close(actor);
+			*ret = no_answer();
+		} else if (asked != NOT_SENT) {
+			return;
+		}
 	}
 }

@@ -82,3 +82,19 @@ def test_directories(mta, missing):
     mta.wait_gone(qid)
     assert len(mails(mta, "u3")) >= 1
     assert {path.name for path in (mta.boxes / "u3").iterdir()} == {"tmp", "new", "cur"}
+
+
+@pytest.mark.parametrize("is_gone", (False, True))
+def test_base_is_replaced(mta, is_gone):
+    """Another directory of that name, as after a restore or a mount, gets the next message, though the process
+    is kept; nothing follows the one that was there before to where that went."""
+    deliver(mta, ["u4"])
+    aside = mta.boxes.with_name("aside")
+    mta.boxes.rename(aside)
+    if is_gone:
+        shutil.rmtree(aside)
+    mta.boxes.mkdir()
+    mta.boxes.chmod(0o1777)
+    deliver(mta, ["u4"])
+    if not is_gone:
+        shutil.rmtree(aside)
