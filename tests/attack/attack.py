@@ -23,6 +23,9 @@ MAIN = {
 LONG = bool(os.environ.get("ATTACK_LONG"))
 """Whether cases have their full number of rounds; tests/check long sets it."""
 
+GONE = (FileNotFoundError, ProcessLookupError)
+"""What comes of looking at a process that ends meanwhile: before its file was opened, or behind that."""
+
 LOG_LINE = 1024
 """Longest log line, in bytes."""
 
@@ -92,7 +95,7 @@ def daemons(mta, name: str | None = None) -> list[int]:
             for task in os.listdir(f"/proc/{pid}/task"):
                 with open(f"/proc/{pid}/task/{task}/children") as f:
                     found += map(int, f.read().split())
-        except FileNotFoundError:
+        except GONE:
             pass
     return [pid for pid in found if name in (None, program_of(pid))]
 
@@ -112,7 +115,7 @@ def memory_kb(pids: list[int], field: str = "VmRSS") -> int:
         try:
             with open(f"/proc/{pid}/status") as f:
                 total += sum(int(line.split()[1]) for line in f if line.startswith(field))
-        except FileNotFoundError:
+        except GONE:
             pass
     return total
 
@@ -124,14 +127,20 @@ def cpu_s(pids: list[int]) -> float:
         try:
             with open(f"/proc/{pid}/stat") as f:
                 total += sum(map(int, f.read().rsplit(")", 1)[1].split()[11:15]))
-        except FileNotFoundError:
+        except GONE:
             pass
     return total / os.sysconf("SC_CLK_TCK")
 
 
 def descriptors(pids: list[int]) -> int:
     """Open descriptors of processes."""
-    return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids)
+    total = 0
+    for pid in pids:
+        try:
+            total += len(os.listdir(f"/proc/{pid}/fd"))
+        except GONE:
+            pass
+    return total
 
 
 SANITIZED = "SAN_REPORTS" in os.environ
