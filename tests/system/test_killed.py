@@ -8,7 +8,7 @@ import struct
 import time
 
 import pytest
-from mta import ROOT, poll
+from mta import ROOT, STABLE_QUEUE, poll
 from sink import HANG
 
 SLOW = 1.5
@@ -130,10 +130,11 @@ def test_leftovers(make_mta):
              instance.queue / "maildrop/tmp.2.2"]
     for path in paths:
         path.write_bytes(bytes(300))
-        os.utime(path, (time.time() - 60,) * 2)
         os.chown(path, instance.data.stat().st_uid, -1)
     with paths[-1].open("rb") as living:
         fcntl.flock(living, fcntl.LOCK_EX)
+        for path in paths:  # from here on they are looked at
+            os.utime(path, (time.time() - 60,) * 2)
         poll(lambda: not paths[0].exists() and not paths[1].exists())
         assert paths[-1].exists()
     poll(lambda: not paths[-1].exists())
@@ -153,7 +154,7 @@ def set_arrival(path, seconds):
 def test_moved_by_hand(make_mta, tidy):
     """A message that somebody put into incoming itself, or into a part of it that is not its own, is found:
     at the next start, and by postsuper -s."""
-    instance = make_mta(main={"defer_transports": "local"})
+    instance = make_mta(main={**STABLE_QUEUE, "defer_transports": "local"})
     qids = [instance.inject("bob@example.test") for _ in range(2)]
     for qid in qids:
         instance.wait_queue(qid, "deferred")
