@@ -138,16 +138,16 @@ def test_one_probe(mta, relays):
     """After the back-off one worker tries it, whatever the others have to do; then it waits longer."""
     a, b = relays
     a.rule("CONNECT", "421 4.3.2 not now", times=1)
+    out_at = time.monotonic()  # or a little later
     sent_by(mta, "probe", "b")
     a.rule("CONNECT", HANG)
-    out_at = time.monotonic()
     ids = []
 
     def probed():
         ids.append(send(mta, "probe"))
         return len(a.sessions) > 1
     poll(probed, 10, "a probe")
-    assert time.monotonic() - out_at > 0.5
+    assert time.monotonic() - out_at > 0.9
     ids += [send(mta, "probe") for _ in range(10)]
     assert {mta.wait_delivery(i)["status"] for i in ids} == {"sent"}
     assert len(a.sessions) == 2 and len(b.messages) == len(ids) + 1
@@ -199,6 +199,7 @@ def test_both(mta, relays):
         assert [len(s.sessions) for s in relays] == [count, count]
         # The outcome of the message is in the log before what it says of the relay.
         mta.wait_log(r"relay \[b-both\.test\]:587 is out of service")
+        mta.purge()  # before it is tried again
     assert len(out(mta, "both")) == len(out(mta, "both", "b")) == 1
     sent_by(mta, "both", "a")
     mta.wait_log(r"relay \[a-both\.test\]:587 is back in service")
