@@ -63,7 +63,7 @@ SETTINGS = {
     "time": "-o smtp_helo_timeout=2s",
     "deadline": "-o smtp_helo_timeout=2s -o smtp_per_request_deadline=yes",
     "oldlink": "-o smtp_connection_cache_destinations=oldlink.test"
-               " -o smtp_connection_cache_time_limit=20s -o smtp_connection_reuse_time_limit=1s",
+               " -o smtp_connection_cache_time_limit=20s -o smtp_connection_reuse_time_limit=3s",
     "srv": "-o { use_srv_lookup = submission, smtp }",
     "srvback": "-o use_srv_lookup=submission -o allow_srv_lookup_fallback=yes",
     "srverror": "-o use_srv_lookup=submission -o ignore_srv_lookup_error=yes",
@@ -407,7 +407,8 @@ def test_pix(mta, make_sink, name, verb, waits):
     took = time.monotonic() - start
     session = sink.wait()[0].session
     assert r["status"] == "sent" and session.verb == verb
-    assert (took > 0.9) == waits
+    # Who does not know better waits for ten seconds.
+    assert took > 0.9 if waits else took < 5
     assert (b".\r\n" in session.chunks) == waits or session.chunks[-1] != b".\r\n"
     logged = {"pix": "disable_esmtp delay_dotcrlf", "young": "disable_esmtp",
               "mappix": "disable_esmtp"}.get(name)
@@ -589,10 +590,11 @@ def test_per_request_deadline(mta, make_sink):
 def test_reuse_time_limit(mta, make_sink):
     """A connection is not used for longer than smtp_connection_reuse_time_limit; postconf(5)."""
     sink = make_sink(A)
-    deliver(mta, "oldlink.test")
-    deliver(mta, "oldlink.test")
+    for _ in range(2):
+        qid = mta.inject("x@oldlink.test", sender=SENDER)
+        mta.wait_log(f"{qid}: removed")  # the connection has been put away
     assert len(sink.sessions) == 1
-    time.sleep(2.2)  # What is tested is that time has passed.
+    time.sleep(4.2)  # What is tested is that time has passed.
     deliver(mta, "oldlink.test")
     assert len(sink.sessions) == 2
 
