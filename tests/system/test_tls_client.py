@@ -10,7 +10,7 @@ import subprocess
 import pytest
 from dnslib import RD
 from sink import CLOSE
-from test_tls_server import looks_at_memory, memory, processes, secrets
+from test_tls_server import is_alive, looks_at_memory, memory, processes, secrets
 from tls_util import RETRY, V12, V13, secure_root, server_context, tlsa_host
 
 A, B = "198.51.100.1", "198.51.100.2"
@@ -129,10 +129,10 @@ def test_dnssec_probe(mta, dns, make_sink, certs, probe, reason):
     with mta.settings(dnssec_probe=probe):
         for _ in range(2):
             assert deliver(mta, "one.test")["status"] == "sent"
-        warned = mta.grep_log("warning: DNSSEC validation may be unavailable")
-        assert len(warned) == (1 if reason else 0)
         if reason:
             mta.wait_log(rf"warning: reason: dnssec_probe '{probe}' {reason}")
+        warned = mta.grep_log("warning: DNSSEC validation may be unavailable")
+        assert len(warned) == (1 if reason else 0)
         if probe == "nonsense":
             mta.wait_log('warning: dnssec_probe: expected type:name in place of "nonsense"')
 
@@ -186,7 +186,9 @@ def test_connection_reuse(mta, make_sink, certs):
         sink.reset()
         first = len(sink.sessions)
         for _ in range(2):
-            assert deliver(mta, domain)["status"] == "sent"
+            qid = mta.inject(f"x@{domain}", sender="bob@example.test")
+            assert mta.wait_delivery(qid)["status"] == "sent"
+            mta.wait_log(f"{qid}: removed")  # the worker has put the session away, and is free
         assert len(sink.sessions) - first == sessions
     mta.wait_log(r"TLS connection reused to mx\.nokeep\.test")
 
@@ -197,6 +199,7 @@ def test_out_of_step(mta, make_sink, certs):
     sink = make_sink(A, tls=certs["mx"].context())
     sink.rule("DATA", "250 2.1.5 late", times=1)
     deferred(deliver(mta, "keep.test"), "4.5.0")
+    mta.purge()  # before it is tried again
     assert deliver(mta, "keep.test")["status"] == "sent"
     assert len(sink.sessions) == 2
 
@@ -385,10 +388,10 @@ def test_no_private_key(mta, make_sink, ca, certs):
     assert sink.wait()[0].session.client_cert == certs["own"].der
     hidden = secrets(certs["own"])
     pids = processes(mta, "smtp")
-    assert pids
+    assert [pid for pid in pids if is_alive(pid)]
     for pid in pids:
         seen = memory(pid)
-        assert len(seen) > 100000
+        assert len(seen) > 100000 or not is_alive(pid)
         assert not [s for s in hidden if s in seen], pid
     seen = b"".join(memory(pid) for pid in processes(mta, "keysign"))
     assert any(s in seen for s in hidden)
