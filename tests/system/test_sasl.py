@@ -164,8 +164,14 @@ def test_password_is_nowhere(mta):
     mta.wait_log("postmaster")
     hidden = [b"Top53cret", b64("Top53cret").encode(), b64("\0alice\0Top53cret").encode()[:20]]
     mta.wait_empty_queue()
-    seen = mta.log_bytes(all=True) + b"".join(
-        p.read_bytes() for p in mta.dir.rglob("*") if p.is_file() and p.stat().st_size < 10**6)
+
+    def text(path):
+        """Of a file that may be replaced meanwhile."""
+        try:
+            return path.read_bytes() if path.is_file() and path.stat().st_size < 10**6 else b""
+        except FileNotFoundError:
+            return b""
+    seen = mta.log_bytes(all=True) + b"".join(map(text, mta.dir.rglob("*")))
     assert not any(h in seen for h in hidden)
 
 
@@ -175,16 +181,16 @@ def test_unknown_user_costs_as_much(mta):
         f.write("locked:!\n")
     users(mta, "add", "open", password="opened")
     until_login(mta, "open", "opened", 235)
-    def cost(user):
-        times = []
-        with mta.smtp(1) as c:
-            c.ehlo()
-            for _ in range(15):
+    times = {"alice": [], "nobody": [], "locked": []}
+    # By turns, and the quickest of many: others use the machine as well.
+    with mta.smtp(1) as c:
+        c.ehlo()
+        for _ in range(15):
+            for user, took in times.items():
                 start = time.monotonic()
                 c.auth_plain(user, "wrong", expect=535)
-                times.append(time.monotonic() - start)
-        return sorted(times)[7]
-    known, unknown, locked = cost("alice"), cost("nobody"), cost("locked")
+                took.append(time.monotonic() - start)
+    known, unknown, locked = (min(took) for took in times.values())
     assert 0.6 < known / unknown < 1.6, (known, unknown)
     assert 0.6 < locked / unknown < 1.6, (locked, unknown)
 
@@ -527,7 +533,8 @@ def test_client_forgets_refusals(client, make_sink):
     with mta.settings(smtp_sasl_auth_cache_time="1d"):
         for _ in range(2):
             mta.wait_delivery(mta.inject("x@y.test"))
-    tries = [s.verbs().count("AUTH") for s in sink.sessions]  # and of those that waited
+    # And of those that waited, which may be in the middle of it.
+    tries = [s.verbs().count("AUTH") for s in sink.sessions if s.ended]
     assert len(tries) >= 4 and set(tries) == {1}
 
 
