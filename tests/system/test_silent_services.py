@@ -1,5 +1,6 @@
 """What clients hear while a service of the suite does not answer: it cannot start, or hangs."""
 
+import contextlib
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,13 @@ from test_killed import processes
 
 PATIENCE = 45
 """Seconds: more than the suite waits for the first answer of a service."""
+
+
+def go_on(pids):
+    """Ends the stop of processes, of which some may have ended."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 @pytest.fixture
@@ -24,8 +32,7 @@ def frozen():
             stopped.append(pid)
 
     yield freeze
-    for pid in stopped:
-        os.kill(pid, signal.SIGCONT)
+    go_on(stopped)
 
 
 def test_no_first_answer(make_mta, frozen):
@@ -65,7 +72,6 @@ def test_no_first_answer(make_mta, frozen):
     for service in ("cleanup service: Connection timed out", "proxymap service does not answer",
                     "flush service does not answer"):
         mta.wait_log(rf"smtpd\[\d+\]: warning: .*the {service}")
-    for pid in [*processes("cleanup"), *processes("proxymap"), *processes("flush")]:
-        os.kill(pid, signal.SIGCONT)
+    go_on([*processes("cleanup"), *processes("proxymap"), *processes("flush")])
     mta.inject("bob@example.test")
     mta.wait_maildir("bob")

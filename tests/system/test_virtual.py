@@ -1,5 +1,6 @@
 """virtual: one process for each user, which one worker keeps."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -45,8 +46,11 @@ def deliver(mta, users):
 
 def actors():
     """Process numbers by uid."""
-    return {os.stat(f"/proc/{pid}").st_uid: pid for pid in processes("virtual")
-            if os.stat(f"/proc/{pid}").st_uid in USERS.values()}
+    found = {}
+    for pid in processes("virtual"):
+        with contextlib.suppress(FileNotFoundError):  # it has just ended
+            found[os.stat(f"/proc/{pid}").st_uid] = pid
+    return {uid: pid for uid, pid in found.items() if uid in USERS.values()}
 
 
 def test_many_users(mta):
