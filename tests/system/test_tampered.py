@@ -282,6 +282,8 @@ def one_round(mta, waiting: dict[str, str]) -> None:
     """Tries each domain once: with the mail that waits for it, or a new one."""
     mta.set_mark()
     if waiting:
+        # A message is in the log as deferred before it is in that queue, and can be flushed.
+        poll(lambda: set(mta.queue_ids("deferred")) >= set(waiting.values()), 30, "deferred mail")
         mta.flush()
     for domain in ALL:
         if domain not in waiting:
@@ -314,6 +316,7 @@ def test_tampered(mta, backends):
             # Who only wants encryption takes anybody; the old server is too old for all.
             assert reached <= ({"encrypt"} if name != "old" else set()), (name, reached)
         tamperer.honest = True
+        poll(lambda: set(mta.queue_ids("deferred")) >= set(waiting.values()), 30, "deferred mail")
         mta.flush()
         mta.wait_empty_queue(60)
         assert not tamperer.clear, tamperer.clear[0]
