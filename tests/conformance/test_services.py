@@ -161,6 +161,7 @@ def test_fifo_qmgr(make_mta, how):
     else:
         other.flush()
     other.wait_delivery(qid, status="deferred")
+    other.wait_queue(qid, "deferred")
     assert [m["queue_id"] for m in other.mailq_json()] == [qid]
     other.postsuper("-d", qid).ok()
     other.wait_empty_queue()
