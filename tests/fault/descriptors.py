@@ -27,7 +27,7 @@ def highest_descriptor(program: str) -> int:
     for pid, name in processes().items():
         if name == program:
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                highest = max(highest, *(int(x) for x in os.listdir(f"/proc/{pid}/fd")))
+                highest = max([highest, *(int(x) for x in os.listdir(f"/proc/{pid}/fd"))])
     return highest
 
 
