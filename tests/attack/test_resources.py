@@ -110,17 +110,21 @@ def strict(make_mta):
 @pytest.mark.parametrize("where", ["greeting", "command", "DATA", "BDAT", "dots"])
 def test_F3(strict, where):
     """A client that sends a byte at a time, always before the time limit of one read, is dropped."""
+    # The time limit begins behind `start`, however late this client hears of it.
+    start = time.monotonic()
     c = Client(strict.port(), strict.host, source=STRANGER)
     if where != "greeting":
+        start = time.monotonic()
         c.ehlo()
     if where not in ("greeting", "command"):
         c.mail("a@client.test")
+        start = time.monotonic()
         c.rcpt("alice@example.test")
     if where == "DATA" or where == "dots":
+        start = time.monotonic()
         c.cmd("DATA", 354)
     if where == "BDAT":
         c.send(b"BDAT 100000 LAST\r\n")
-    start = time.monotonic()
     unit = b"\r\n.." if where == "dots" else b"x"
     while not c.pending(0.2) and time.monotonic() - start < 10:
         try:
@@ -145,10 +149,13 @@ def test_F3_stress(make_mta):
     c = clients[-1]
     c.mail("a@client.test")
     c.rcpt("alice@example.test")
-    c.cmd("DATA", 354)
     start = time.monotonic()
+    c.cmd("DATA", 354)
     while not c.pending(0.2) and time.monotonic() - start < 10:
-        c.send(b"x")
+        try:
+            c.send(b"x")
+        except OSError:
+            break
     assert 0.8 < time.monotonic() - start < 5
     for client in clients:
         client.close()
@@ -227,7 +234,8 @@ def test_F7(mta):
     c.reply("552|521")
     settled(mta)
     assert not mta.maildir("alice")
-    assert not [f for f in (mta.queue / "incoming").rglob("*") if f.is_file()]
+    # The writer of the file hears of it from smtpd, behind the reply.
+    poll(lambda: not [f for f in (mta.queue / "incoming").rglob("*") if f.is_file()])
 
 
 def test_F12_front(mta):
