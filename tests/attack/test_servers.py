@@ -88,7 +88,7 @@ class Hostile:
 @pytest.fixture(scope="module")
 def mta(make_mta):
     return make_mta({
-        **MAIN, **STABLE_QUEUE, "smtp_helo_timeout": "3s", "smtp_mail_timeout": "3s",
+        **MAIN, **STABLE_QUEUE, "smtp_helo_timeout": "6s", "smtp_mail_timeout": "3s",
         "smtp_rcpt_timeout": "3s", "relay_domains": "$mydomain",
         "transport_maps": f"inline:{{{{hostile.test=smtp:[{HOST}]}}, {{other.test=smtp:[198.51.100.2]}}}}",
         "smtp_quit_timeout": "1s",
@@ -120,10 +120,10 @@ def test_C1(mta, make_sink):
         poll(lambda: server.sessions)
         for number in range(10):
             mta.inject(f"x{number}@other.test", sender="alice@example.test")
-        sink.wait(10, timeout=2)
+        sink.wait(10)
         assert not mta.deliveries(qid)
         assert mta.wait_delivery(qid)["status"] == "deferred"
-        assert time.monotonic() - start < 8
+        assert time.monotonic() - start < 20  # all of it would take twice as long
 
 
 @pytest.mark.parametrize("verb", ["CONNECT", "EHLO", "MAIL", "DOT"])
