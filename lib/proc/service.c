@@ -286,7 +286,7 @@ static void on_inotify(struct event_fd *watch, unsigned events)
 	}
 }
 
-void service_watch_file(const char *path)
+static void watch_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	char *directory = slash != NULL && slash != path
@@ -305,6 +305,16 @@ void service_watch_file(const char *path)
 	self.files = mem_resize(self.files, (self.file_count + 1) * sizeof(*self.files));
 	self.files[self.file_count].directory = number;
 	self.files[self.file_count++].name = mem_dup_str(slash != NULL ? slash + 1 : path);
+}
+
+void service_watch_file(const char *path)
+{
+	char *target = realpath(path, NULL);
+
+	watch_name(path);
+	if (target != NULL && strcmp(target, path) != 0)
+		watch_name(target);
+	free(target);
 }
 
 /* ---- the loop of both kinds ---- */

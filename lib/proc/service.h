@@ -168,7 +168,7 @@ bool service_worker_must_end(void);
 
 /*
  * The files that this program's tables were loaded from, to be called by `prepare`: when one
- * changes, a new generation is asked for. `path` is copied.
+ * changes, or what it leads to when it is a link, a new generation is asked for. `path` is copied.
  */
 void service_watch_file(const char *path);
 

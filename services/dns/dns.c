@@ -12,27 +12,12 @@
 
 #include "dns.h"
 
-#include <limits.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "proc/service.h"
-
-/* The file, and what it points to when it is a link, as resolv.conf often is. */
-static void watch_file(const char *path)
-{
-	char *target = realpath(path, NULL);
-
-	service_watch_file(path);
-	if (target != NULL && strcmp(target, path) != 0)
-		service_watch_file(target);
-	free(target);
-}
 
 static void prepare(void)
 {
-	watch_file("/etc/resolv.conf");
-	watch_file("/etc/hosts");
+	service_watch_file("/etc/resolv.conf");
+	service_watch_file("/etc/hosts");
 	files_read();
 }
 

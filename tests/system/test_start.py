@@ -69,6 +69,23 @@ def test_changed_file_counts(instance):
     instance.wait_empty_queue()
 
 
+def test_changed_file_behind_a_link(instance):
+    """The same for a table whose name is a link, when the file that it leads to changes."""
+    (instance.dir / "elsewhere").mkdir()
+    real = instance.dir / "elsewhere" / "table"
+    real.write_text("x@live.test bob@example.test\n", encoding="ascii")
+    (instance.config / "live").symlink_to(real)
+    instance.main.update(virtual_alias_maps="texthash:$config_directory/live",
+                         virtual_alias_domains="live.test")
+    instance.write_main()
+    instance.start()
+    instance.inject("x@live.test")
+    instance.wait_maildir("bob")
+    real.write_text("x@live.test carol@example.test\n", encoding="ascii")
+    poll(lambda: instance.inject("x@live.test") and instance.maildir("carol"))
+    instance.wait_empty_queue()
+
+
 def is_refused(instance):
     """What another process of smtpd hears."""
     with instance.smtp() as c:
