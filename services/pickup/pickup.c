@@ -20,12 +20,13 @@
 #include "queue/walk.h"
 #include "services/pickup/pickup.h"
 
-/* How long to leave maildrop alone when something in it has to wait. */
-enum { PAUSE_MS = 5000, SCRAPS_AGE_S = 10 };
+/* How long to leave maildrop alone when something in it has to wait, and when more has come since. */
+enum { PAUSE_MS = 5000, SHORT_PAUSE_MS = 200, SCRAPS_AGE_S = 10 };
 
 static struct {
 	struct queue_dirs dirs;
 	struct event_timer pause;
+	bool may_shorten; /* the pause: cleanup is there, and only some files have to wait */
 } state;
 
 static void collect(void);
@@ -162,6 +163,7 @@ static void collect(void)
 		queue_walk_end(&walk);
 		must_wait |= walk.error != 0;
 	} while (result != PICKUP_STOP && done > 0);
+	state.may_shorten = result != PICKUP_STOP;
 	if (must_wait)
 		event_at(&state.pause, clock_in_ms(PAUSE_MS), on_pause_end);
 }
@@ -170,8 +172,12 @@ static void collect(void)
 static void on_letters(struct span letters)
 {
 	(void)letters;
-	if (!event_is_set(&state.pause))
+	if (!event_is_set(&state.pause)) {
 		collect();
+	} else if (state.may_shorten) {
+		state.may_shorten = false;
+		event_at(&state.pause, clock_in_ms(SHORT_PAUSE_MS), on_pause_end);
+	}
 }
 
 static void on_connection(int fd, const char *client)
