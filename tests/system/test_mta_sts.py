@@ -537,9 +537,7 @@ def test_kept_connection(mta, dns, web, make_sink, certs):
     web.policy("keep.test", "version: STSv1\nmode: none\nmax_age: 86400\n")
     sink = make_sink(A, tls=certs["other"].context())
     for _ in range(2):
-        qid = mta.inject("x@keep.test", sender="bob@example.test")
-        assert mta.wait_delivery(qid)["status"] == "sent"
-        mta.wait_log(f"{qid}: removed")  # the worker has put the session away, and is free
+        mta.wait_sent(mta.inject("x@keep.test", sender="bob@example.test"))
     assert len(sink.sessions) == 1
     web.policy("keep.test")
     record_of = "_mta-sts.keep.test"

@@ -186,9 +186,7 @@ def test_connection_reuse(mta, make_sink, certs):
         sink.reset()
         first = len(sink.sessions)
         for _ in range(2):
-            qid = mta.inject(f"x@{domain}", sender="bob@example.test")
-            assert mta.wait_delivery(qid)["status"] == "sent"
-            mta.wait_log(f"{qid}: removed")  # the worker has put the session away, and is free
+            mta.wait_sent(mta.inject(f"x@{domain}", sender="bob@example.test"))
         assert len(sink.sessions) - first == sessions
     mta.wait_log(r"TLS connection reused to mx\.nokeep\.test")
 
